@@ -1,0 +1,1 @@
+"""Strategy files: TOML text to typed, checked values, with every problem located."""

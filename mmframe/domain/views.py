@@ -1,0 +1,188 @@
+"""What rules see and return: flat NamedTuples of numbers, in price units and base units.
+
+Nothing here may hold an object, a string or None: an event engine and a compiling engine run the same rule on the same
+tuple. Prices are quote units per base unit, sizes base units, times nanoseconds UTC.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+from typing import NamedTuple
+
+__all__ = [
+    "NO_QUOTE",
+    "Advice",
+    "BookTick",
+    "Inventory",
+    "MarketView",
+    "NEUTRAL_ADVICE",
+    "QuoteProposal",
+    "Reason",
+    "RiskLevel",
+    "RiskVerdict",
+    "TradeTick",
+]
+
+
+class Reason(IntEnum):
+    """Why a quote is absent, moved or smaller. Plugins use their own codes from `PLUGIN` up, named in their spec."""
+
+    NONE = 0
+    NOT_PROPOSED = 1
+    """No optimizer has set this side."""
+    WARMING_UP = 2
+    """A signal that is needed has no value yet."""
+    BOOK_UNSYNCED = 3
+    BOOK_STALE = 4
+    BOOK_CROSSED = 5
+    BOOK_EMPTY = 6
+    """One side of the book has no level."""
+    NOT_FINITE = 7
+    """A stage returned NaN or infinity."""
+    POST_ONLY = 8
+    """Moved back so as not to cross the touch."""
+    BELOW_MINIMUM = 9
+    """Smaller than the instrument's smallest size or notional."""
+    POSITION_LIMIT = 10
+    TOTAL_LIMIT = 11
+    DAILY_LOSS = 12
+    SPREAD_FLOOR = 13
+    ADVICE_PAUSE = 14
+    INVENTORY = 15
+    """Inventory moved or removed this side."""
+    STRATEGY_ERROR = 16
+    """A component raised or broke its contract."""
+    HALTED = 17
+    PAUSED = 18
+    UNKNOWN_ORDER = 19
+    """An order of unknown outcome blocks this side."""
+    ONE_SIDED = 20
+    """The strategy quotes the other side only."""
+    VENUE_DOWN = 21
+    PLUGIN = 1000
+
+
+class RiskLevel(IntEnum):
+    """How far a risk control goes; the strongest of a chain wins."""
+
+    ALLOW = 0
+    SHRINK = 1
+    """Quote, but less or further away."""
+    CANCEL_ONLY = 2
+    """No new quote; resting orders are pulled."""
+    HALT = 3
+    """Latched: nothing is quoted until an operator resumes."""
+
+
+class BookTick(NamedTuple):
+    """The touch at one instant, for signals. Both sides are present."""
+
+    now_ns: int
+    bid: float
+    bid_size: float
+    ask: float
+    ask_size: float
+    mid: float
+
+
+class TradeTick(NamedTuple):
+    """One public execution, for signals."""
+
+    now_ns: int
+    price: float
+    size: float
+    side: float
+    """The taker: 1.0 bought, -1.0 sold, 0.0 not told."""
+
+
+class MarketView(NamedTuple):
+    """The market at the moment of a decision. The book is in sync, both sides are present and not crossed."""
+
+    now_ns: int
+    bid: float
+    bid_size: float
+    ask: float
+    ask_size: float
+    mid: float
+    tick: float
+    lot: float
+    order_size: float
+    """The size the strategy file asks for, base units."""
+    signals: tuple[float, ...]
+    """A NamedTuple whose fields are the strategy's signals; NaN is 'not known yet'."""
+
+
+class Inventory(NamedTuple):
+    """What we hold in this market, and the sum over all markets."""
+
+    position: float
+    """Signed, base units; long is positive."""
+    target: float
+    """The position that the strategy aims for, base units."""
+    max_position: float
+    """Largest absolute position, base units; infinity when the file sets none."""
+    average_price: float
+    """Of the open position; 0.0 when flat."""
+    realised_pnl_quote: float
+    unrealised_pnl_quote: float
+    fees_quote: float
+    """Paid so far, positive is a cost."""
+    day_pnl_quote: float
+    """Since midnight UTC, all markets, fees included."""
+    total_notional_quote: float
+    """Sum of absolute position values over all markets."""
+
+
+class Advice(NamedTuple):
+    """Bounded advice from a slow source; every field is neutral unless the source said otherwise and has not expired."""
+
+    bid_spread_multiplier: float
+    ask_spread_multiplier: float
+    size_multiplier: float
+    skew_bps: float
+    """Shift of both quotes; positive is up."""
+    position_scale: float
+    pause: float
+    """1.0 asks for no quotes."""
+    confidence: float
+    valid_until_ns: int
+
+
+NEUTRAL_ADVICE = Advice(
+    bid_spread_multiplier=1.0,
+    ask_spread_multiplier=1.0,
+    size_multiplier=1.0,
+    skew_bps=0.0,
+    position_scale=1.0,
+    pause=0.0,
+    confidence=0.0,
+    valid_until_ns=0,
+)
+
+
+class QuoteProposal(NamedTuple):
+    """The best quote of each side, before rounding. A side with size 0 is not quoted, for `*_reason`."""
+
+    bid: float
+    bid_size: float
+    ask: float
+    ask_size: float
+    bid_reason: int
+    ask_reason: int
+
+
+NO_QUOTE = QuoteProposal(math.nan, 0.0, math.nan, 0.0, int(Reason.NOT_PROPOSED), int(Reason.NOT_PROPOSED))
+"""What the first optimizer is given."""
+
+
+class RiskVerdict(NamedTuple):
+    """A risk control's answer: the same quotes, or less. Sizes are the side's total over the ladder."""
+
+    level: int
+    bid: float
+    bid_size: float
+    ask: float
+    ask_size: float
+    reason: int
+    """A `Reason`, or a plugin's code; 0 when `level` is ALLOW."""

@@ -1,0 +1,58 @@
+"""What of the engine must outlive the process: enough to come back with the same orders, position and profit."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from mmframe.domain.market import Side
+from mmframe.domain.orders import Fill, OrderState
+
+__all__ = ["EngineState", "RestoredFill", "RestoredOrder", "RestoredRun"]
+
+
+class EngineState(msgspec.Struct, frozen=True):
+    """The few facts that do not follow from orders and fills. Journaled whenever it changes."""
+
+    last_sequence: int = 0
+    """Of client ids."""
+    day: int = 0
+    """Days since the epoch, UTC, of the current trading day."""
+    day_start_pnl_quote: Decimal = Decimal(0)
+    """Total profit when the day began."""
+    halt_reason: str = ""
+    """A latched HALT or kill; empty when there is none."""
+    is_killed: bool = False
+
+
+class RestoredOrder(msgspec.Struct, frozen=True):
+    """An order as the journal last knew it."""
+
+    market: int
+    client_id: str
+    side: Side
+    price_ticks: int
+    size_lots: int
+    filled_lots: int
+    state: OrderState
+    version: int = 0
+    venue_order_id: str = ""
+
+
+class RestoredFill(msgspec.Struct, frozen=True):
+    """A fill with the mid at the time, which the split of profit needs."""
+
+    fill: Fill
+    mid_half_ticks: int
+    """Best bid + best ask in ticks when the fill was handled; twice the fill's own price when there was no book."""
+
+
+class RestoredRun(msgspec.Struct, frozen=True):
+    """Everything read back from a journal."""
+
+    state: EngineState
+    orders: tuple[RestoredOrder, ...]
+    """Those that are not final."""
+    fills: tuple[RestoredFill, ...]
+    """All, in the order in which they were counted."""

@@ -1,0 +1,256 @@
+"""What a component must be able to do: Protocols only, no behaviour.
+
+A port says *what*; a spec (`mmframe.plugin`) says how one is named, configured and built. The engine calls components
+directly through these methods, so they are narrow, synchronous where they are on the quoting path, and never block.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mmframe.domain.advice import AdviceRequest, CompletionReply, CompletionRequest
+    from mmframe.domain.market import MarketBatch, Side, Touch
+    from mmframe.domain.orders import Action, Approved, Fill, OrderUpdate, VenueCapabilities, VenueEvent
+    from mmframe.domain.records import AdviceUpdate, QuoteDecision
+    from mmframe.domain.views import (
+        Advice,
+        BookTick,
+        Inventory,
+        MarketView,
+        QuoteProposal,
+        RiskVerdict,
+        TradeTick,
+    )
+
+__all__ = [
+    "Adviser",
+    "Book",
+    "Clock",
+    "Feed",
+    "History",
+    "LLMProvider",
+    "MarketObserver",
+    "Optimizer",
+    "RiskControl",
+    "Signal",
+    "Sink",
+    "Venue",
+]
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """Time, handed in so that nobody reads it from the machine."""
+
+    def now_ns(self) -> int:
+        """Return nanoseconds UTC."""
+        ...
+
+
+@runtime_checkable
+class Book(Protocol):
+    """The levels of one market, exact in ticks and lots.
+
+    `touch` and `apply` are on the hot path. The figures that follow from levels (VWAP, imbalance, hash) are in
+    `mmframe.domain.depth`, so that a compiled book has only this to provide.
+    """
+
+    @property
+    def version(self) -> int:
+        """Return how many messages have been applied since creation; never goes back."""
+        ...
+
+    def clear(self) -> None:
+        """Remove every level of both sides."""
+        ...
+
+    def apply(self, sides: array[int], ticks: array[int], lots: array[int], start: int, end: int) -> None:
+        """Set the absolute sizes of changes `start:end`; 0 lots removes a level, an absent one silently."""
+        ...
+
+    def touch(self) -> Touch:
+        """Return the best level of each side; an empty side is 0 ticks, 0 lots."""
+        ...
+
+    def levels(self, side: Side, count: int) -> list[tuple[int, int]]:
+        """Return at most `count` `(ticks, lots)` from best to worst."""
+        ...
+
+    def level_count(self, side: Side) -> int:
+        """Return how many levels `side` has."""
+        ...
+
+    def lots_at(self, side: Side, ticks: int) -> int:
+        """Return the size at one price; 0 when there is no level."""
+        ...
+
+    def lots_through(self, side: Side, limit_ticks: int) -> int:
+        """Return the summed size of all levels of `side` at `limit_ticks` or better."""
+        ...
+
+
+@runtime_checkable
+class Signal(Protocol):
+    """One number about the market, kept up to date from touches and trades and read when a decision is due."""
+
+    on_touch: Callable[[BookTick], None] | None
+    """Called after each message that changed the touch of a book in sync; None when not needed."""
+    on_trade: Callable[[TradeTick], None] | None
+    """Called for each public execution; None when not needed."""
+
+    def read(self, now_ns: int, tick: BookTick) -> float:
+        """Return the value at `now_ns`; NaN when it is not known yet."""
+        ...
+
+
+@runtime_checkable
+class Optimizer(Protocol):
+    """One stage of the quoting chain."""
+
+    def propose(
+        self, view: MarketView, inventory: Inventory, advice: Advice, proposal: QuoteProposal
+    ) -> QuoteProposal:
+        """Return the quotes after this stage, unrounded; the kernel rounds bids down and asks up."""
+        ...
+
+
+@runtime_checkable
+class RiskControl(Protocol):
+    """One control of the risk chain. It may only tighten; anything else is a HALT of its scope."""
+
+    def assess(
+        self, view: MarketView, inventory: Inventory, advice: Advice, proposal: QuoteProposal
+    ) -> RiskVerdict:
+        """Return the same quotes, or less: prices further from the touch, sizes smaller, level higher."""
+        ...
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """Live market data, or a market that lives on the driver's clock.
+
+    A live feed receives in `run`, puts batches on a bounded queue of its own and calls `notify`; the driver then drains
+    `poll`. A virtual feed has its next batch due at `next_event_ns` and needs no `run`.
+    """
+
+    next_event_ns: int
+    """When `poll` next has something, for a virtual feed; `NEVER_NS` for a live one and at the end."""
+
+    def poll(self, now_ns: int) -> Sequence[MarketBatch]:
+        """Return what has been received up to `now_ns`, in receive order; each batch once."""
+        ...
+
+    async def run(self, notify: Callable[[], None]) -> None:
+        """Connect, keep connected and fill the queue until cancelled; a virtual feed returns at once."""
+        ...
+
+
+@runtime_checkable
+class Venue(Protocol):
+    """Where orders go. Every answer, timeouts included, arrives as an event from `poll`, never as a return value.
+
+    A live venue sends in `run` what `execute` queued; a virtual one answers on the driver's clock.
+    """
+
+    capabilities: VenueCapabilities
+    next_event_ns: int
+    """When `poll` next has something, for a virtual venue; `NEVER_NS` for a live one and when nothing is under way."""
+
+    def execute(self, approved: Approved, now_ns: int) -> None:
+        """Take one approved action; never block, never raise for an outcome.
+
+        Raises:
+            TypeError: If it is not an `Approved`.
+        """
+        ...
+
+    def poll(self, now_ns: int) -> Sequence[VenueEvent]:
+        """Return what is known up to `now_ns`, in order; each event once."""
+        ...
+
+    async def run(self, notify: Callable[[], None]) -> None:
+        """Connect, keep connected and send and receive until cancelled; a virtual venue returns at once."""
+        ...
+
+
+@runtime_checkable
+class MarketObserver(Protocol):
+    """A virtual venue whose fills follow from public data: it sees each message right after the book did."""
+
+    def observe(self, batch: MarketBatch, index: int, book: Book) -> None:
+        """Take message `index` of `batch`, which `book` has already applied."""
+        ...
+
+
+@runtime_checkable
+class History(Protocol):
+    """Recorded market data of one or more markets."""
+
+    def batches(self) -> Iterator[MarketBatch]:
+        """Yield batches in receive order, streaming with bounded memory; each call starts anew.
+
+        Across batches and markets receive time never goes back: the receive time of a batch's first message is at or
+        after that of the batch before. A batch of one market may span messages of another.
+
+        Raises:
+            DataError: If a row cannot be read, with file and line.
+        """
+        ...
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """A reader of what happens: journal, file, dashboard. Called after the actions are on their way."""
+
+    wants_decisions: bool
+    """Whether decisions are to be recorded at all; when no sink wants them none is built."""
+
+    def on_decision(self, decision: QuoteDecision) -> None:
+        """Take one decision."""
+        ...
+
+    def on_action(self, action: Action, now_ns: int) -> None:
+        """Take one action that the gate approved."""
+        ...
+
+    def on_order_update(self, update: OrderUpdate) -> None:
+        """Take what the venue says of an order."""
+        ...
+
+    def on_fill(self, fill: Fill) -> None:
+        """Take one execution; each once."""
+        ...
+
+    def on_advice(self, update: AdviceUpdate) -> None:
+        """Take advice that came into force."""
+        ...
+
+    def close(self) -> None:
+        """Write what is buffered and release the resource; called once."""
+        ...
+
+
+@runtime_checkable
+class LLMProvider(Protocol):
+    """A model behind an API."""
+
+    async def complete(self, request: CompletionRequest) -> CompletionReply:
+        """Return the model's reply; a failure is a reply that says so, never an exception."""
+        ...
+
+
+@runtime_checkable
+class Adviser(Protocol):
+    """Turns market views into a question and the answer into bounded advice. Pure: the driver does the asking."""
+
+    def request(self, views: Sequence[MarketView], inventories: Sequence[Inventory]) -> AdviceRequest | None:
+        """Return what to ask now, or None for nothing."""
+        ...
+
+    def advice(self, reply: CompletionReply) -> Sequence[AdviceUpdate]:
+        """Return the advice in a reply; empty when it holds none that can be trusted."""
+        ...

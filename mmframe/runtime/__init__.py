@@ -1,0 +1,1 @@
+"""The shells around the engine: plans, drivers, clocks and the journal file."""
