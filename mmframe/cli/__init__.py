@@ -1,0 +1,1 @@
+"""The command line: the only part of mmframe that prints or exits."""
