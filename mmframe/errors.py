@@ -98,22 +98,33 @@ class ConfigError(MmframeError):
 
 
 class ConfigErrors(MmframeError):
-    """Every problem of a strategy file at once, in file order."""
+    """Every problem of a strategy file at once, in file order.
+
+    Attributes:
+        problems: What is wrong in the file itself.
+        plugin_errors: Plugins and components that it names and that cannot be used.
+    """
 
     code = "config"
-    exit_code = ExitCode.USAGE
 
-    def __init__(self, problems: tuple[ConfigError, ...]) -> None:
-        count = len(problems)
+    def __init__(self, problems: tuple[ConfigError, ...], *, plugin_errors: tuple[PluginError, ...] = ()) -> None:
+        count = len(problems) + len(plugin_errors)
         super().__init__(f"{count} problem{'' if count == 1 else 's'} in the strategy file")
         self.problems = problems
+        self.plugin_errors = plugin_errors
+
+    @property
+    def exit_code(self) -> ExitCode:  # type: ignore[override]
+        """Return PLUGIN when plugins are all that is wrong, USAGE otherwise."""
+        return ExitCode.USAGE if self.problems else ExitCode.PLUGIN
 
 
 class PluginError(MmframeError):
     """A plugin that cannot be used.
 
     Attributes:
-        kind: What went wrong: missing, duplicate, import, hook, argument, api, port, options, blocked, component.
+        kind: What went wrong: missing, duplicate, import, hook, argument, api, spec, command, blocked, component, options,
+            build, port.
         plugin: Entry-point name, such as `binance`.
         distribution: `name version` of the distribution that ships it, or None when there is none.
         needed_by: The place in the strategy file that asks for it, or None.
