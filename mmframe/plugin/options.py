@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from mmframe.errors import DomainError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -80,15 +82,24 @@ class NoOptions:
 class Secret:
     """A secret that came from the environment or a 0600 file. Never shown: `repr` and `str` hide it.
 
+    A component that is only checked, or that runs in a mode without signing, holds one whose value was never read.
+
     Attributes:
         source: Where it came from, such as `env BINANCE_API_KEY`; safe to show.
     """
 
-    _value: str = attrs.field(repr=False)
+    _value: str | None = attrs.field(repr=False)
     source: str
 
     def reveal(self) -> str:
-        """Return the secret itself; call it where the bytes are signed or sent and keep it nowhere."""
+        """Return the secret itself; call it where the bytes are signed or sent and keep it nowhere.
+
+        Raises:
+            DomainError: If it was not read because this mode has no use for it.
+        """
+        if self._value is None:
+            msg = f"secret from {self.source}: was not read, because this mode signs nothing"
+            raise DomainError(msg, hint="reveal secrets where a request is signed, not where a component is built")
         return self._value
 
     def __str__(self) -> str:
