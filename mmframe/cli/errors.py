@@ -17,7 +17,7 @@ _LABEL_WIDTH = 7
 def error_text(error: MmframeError) -> str:
     """Return `error[code]: message` with its `from`, `cause` and `fix` lines; all problems of a file one below another."""
     if isinstance(error, ConfigErrors):
-        blocks = [error_text(problem) for problem in error.problems]
+        blocks = [error_text(problem) for problem in (*error.problems, *error.plugin_errors)]
         if len(blocks) > 1:
             blocks.append(f"{len(blocks)} problems; nothing was started")
         return "\n".join(blocks)
@@ -30,7 +30,7 @@ def error_object(error: MmframeError) -> dict[str, Any]:
     """Return the error as the value of the key `error` of a JSON answer.
 
     Always: code, message, exit_code. Where known: hint, key, file, line, plugin, distribution, needed_by, cause. Of a
-    strategy file with problems: `problems`, a list of such objects.
+    strategy file with problems: `problems` and `plugin_errors`, lists of such objects.
     """
     known = {"code": error.code, "message": error.message, "exit_code": int(error.exit_code), "hint": error.hint}
     for name in ("key", "file", "line", "plugin", "distribution", "needed_by", "cause"):
@@ -38,6 +38,7 @@ def error_object(error: MmframeError) -> dict[str, Any]:
     answer: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
     if isinstance(error, ConfigErrors):
         answer["problems"] = [error_object(problem) for problem in error.problems]
+        answer["plugin_errors"] = [error_object(problem) for problem in error.plugin_errors]
     return answer
 
 

@@ -1,0 +1,265 @@
+"""The entry point: find the command, run it, turn what it raises into text and an exit status.
+
+Commands live in modules of their own and are imported when they are used, so that the quick ones stay quick.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+import traceback
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import attrs
+import click
+
+from mmframe import __version__
+from mmframe.cli.errors import BUG_REPORT_REQUEST, error_object, error_text
+from mmframe.cli.output import write_json
+from mmframe.cli.text import note, paint
+from mmframe.errors import ExitCode, MmframeError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["CLOSED_PIPE_STATUS", "INTERRUPTED_STATUS", "GlobalOptions", "commands", "main"]
+
+INTERRUPTED_STATUS = 130
+"""What shells report for a process that SIGINT ended: a second Ctrl+C, or one outside of a run."""
+CLOSED_PIPE_STATUS = 141
+"""What shells report for a process that SIGPIPE ended: the reader of our output went away."""
+_BLOCK_PREFIX = "no:"
+
+
+class _Command(NamedTuple):
+    module: str
+    attribute: str
+    summary: str
+
+
+_COMMANDS = {
+    "run": _Command("mmframe.cli.run", "run_command", "Run a strategy: paper, backtest or live."),
+    "check": _Command("mmframe.cli.check", "check_command", "Show everything wrong with a strategy file, or what it would run."),
+    "explain": _Command("mmframe.cli.explain", "explain_command", "Say why a quote stands where it stands, or why there is none."),
+    "plugins": _Command("mmframe.cli.plugins", "plugins_command", "List installed plugins, components and their options."),
+    "schema": _Command("mmframe.cli.schema", "schema_command", "Describe the strategy file, for people or as JSON Schema."),
+    "new": _Command("mmframe.cli.new", "new_command", "Start a plugin package of your own."),
+    "bench": _Command("mmframe.cli.bench", "bench_command", "Measure speed against named references."),
+}
+"""In the order in which a newcomer meets them."""
+
+
+@attrs.frozen
+class GlobalOptions:
+    """What stands before the command.
+
+    Attributes:
+        blocked: Entry-point names that must not be imported.
+    """
+
+    blocked: frozenset[str] = frozenset()
+
+
+class _LazyGroup(click.Group):
+    """Knows its commands by name and imports one when it is asked for; a plugin's command comes last."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        known = _COMMANDS.get(cmd_name)
+        if known is None:
+            return _plugin_command(ctx, cmd_name)
+        command: click.Command = getattr(importlib.import_module(known.module), known.attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.summary) for name, command in _COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        command = self.get_command(ctx, name)
+        if command is not None:
+            return name, command, args[1:]
+        nearest = get_close_matches(name, _COMMANDS, n=1)
+        hint = f"did you mean `mmframe {nearest[0]}`?" if nearest else "`mmframe --help` lists the commands"
+        message = f"no command {name!r}, neither built in nor from a plugin"
+        raise UsageError(message, hint=hint)
+
+
+def _plugin_command(ctx: click.Context, name: str) -> click.Command | None:
+    # A plugin's commands are known only once it is imported; only an unknown word is worth importing every plugin for.
+    from mmframe.cli.plugin_commands import collect_commands  # noqa: PLC0415 - keeps the registry out of quick commands
+
+    found = collect_commands(_options(ctx).blocked)
+    if name in found.commands:
+        return found.commands[name].load()
+    for error in found.errors:
+        note(error_text(error))
+    return None
+
+
+def _options(ctx: click.Context) -> GlobalOptions:
+    return ctx.obj if isinstance(ctx.obj, GlobalOptions) else GlobalOptions()
+
+
+def _blocked_names(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
+    del ctx, parameter
+    for value in values:
+        if not value.startswith(_BLOCK_PREFIX) or value == _BLOCK_PREFIX:
+            message = f"-p: expected no:NAME, was {value!r}"
+            raise UsageError(message, hint="`-p no:binance` keeps the plugin 'binance' from being imported")
+    return frozenset(value.removeprefix(_BLOCK_PREFIX) for value in values)
+
+
+def _show_version(ctx: click.Context, parameter: click.Parameter, *, value: bool) -> None:
+    del parameter
+    if value:
+        python = ".".join(map(str, sys.version_info[:3]))
+        click.echo(f"mmframe {__version__} (Python {python})")
+        ctx.exit()
+
+
+_EPILOG = """\
+\b
+First steps:
+  mmframe run examples/01_first_run/strategy.toml    watch a strategy quote and trade
+  mmframe explain examples/01_first_run/strategy.toml    why the last quotes stood where they stood
+  mmframe plugins show core    what is built in
+
+Plugin commands: run `mmframe plugins commands`.
+
+Exit status: 0 done, also when stopped by Ctrl+C or SIGTERM with nothing left at the venue; 1 a bug; 2 wrong usage or
+strategy file; 3 a plugin; 4 a venue or feed, or orders that could not be proved gone; 5 risk halt; 130 a second
+Ctrl+C; 141 the reader of the output went away.
+"""
+
+
+@click.group(
+    cls=_LazyGroup,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    no_args_is_help=False,
+    invoke_without_command=True,
+)
+@click.option(
+    "-p",
+    "blocked",
+    multiple=True,
+    metavar="no:NAME",
+    callback=_blocked_names,
+    help="Keep the plugin NAME from being imported; repeatable.",
+)
+@click.option("--traceback", is_flag=True, help="Show the traceback of expected errors too.")
+@click.option("-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version.")
+@click.pass_context
+def commands(ctx: click.Context, *, blocked: frozenset[str], traceback: bool) -> None:
+    """Compose a market-making strategy from plugins and run it: one TOML file, one engine for paper, backtest and live."""
+    del traceback  # read from the command line itself, since errors may come before it is parsed
+    ctx.obj = GlobalOptions(blocked)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit.
+
+    Args:
+        arguments: Words after `mmframe`; those of the process when None.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _run(words)
+    except BrokenPipeError:
+        status = _after_closed_pipe()
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EIO, errno.EBADF}:
+            raise
+        status = _after_unwritable_output(error)
+    sys.exit(status)
+
+
+def _run(words: list[str]) -> int:
+    try:
+        status = _invoke(words)
+    except MmframeError as error:
+        status = _report(error, words)
+    except click.ClickException as error:
+        status = _report(_usage_error(error), words)
+    except (KeyboardInterrupt, click.Abort):
+        note(paint("aborted", fg="red"))
+        status = INTERRUPTED_STATUS
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever it is, it is a bug, and it is reported
+        status = _report_bug(error, words)
+    sys.stdout.flush()
+    return status
+
+
+def _invoke(words: list[str]) -> int:
+    # Not `commands.main`: click turns a closed pipe into status 1 there, which here means a bug.
+    try:
+        with commands.make_context("mmframe", words) as context:
+            result = commands.invoke(context)
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    return result if isinstance(result, int) else int(ExitCode.OK)
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else "mmframe"
+    return UsageError(error.format_message().rstrip("."), hint=f"`{path} --help` shows what it takes")
+
+
+def _report(error: MmframeError, words: list[str]) -> int:
+    if "--traceback" in words:
+        note(traceback.format_exc().rstrip())
+    for line in error_text(error).splitlines():
+        head, bracket, rest = line.partition("]: ")
+        note(paint(head + bracket[:1], fg="red", bold=True) + bracket[1:] + rest if line.startswith("error[") else line)
+    if "--json" in words:
+        write_json({"error": error_object(error)})
+    return int(error.exit_code)
+
+
+def _report_bug(error: Exception, words: list[str]) -> int:
+    note("".join(traceback.format_exception(error)).rstrip())
+    note(paint(BUG_REPORT_REQUEST, fg="red", bold=True))
+    note(f"  mmframe {__version__}, Python {sys.version.split()[0]}, {sys.platform}")
+    if "--json" in words:
+        message = f"{type(error).__name__}: {error}"
+        write_json({"error": {"code": "bug", "message": message, "exit_code": int(ExitCode.BUG)}})
+    return int(ExitCode.BUG)
+
+
+def _after_closed_pipe() -> int:
+    # The interpreter flushes stdout once more at exit; without this it would complain about the same pipe again.
+    _silence(sys.stdout)
+    _silence(sys.stderr)
+    return CLOSED_PIPE_STATUS
+
+
+def _after_unwritable_output(error: OSError) -> int:
+    _silence(sys.stdout)
+    note(error_text(UsageError(f"cannot write the output: {error.strerror}", hint="free the disk or choose another file")))
+    return int(ExitCode.USAGE)
+
+
+def _silence(stream: Any) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    except (OSError, ValueError):
+        return  # no descriptor behind the stream: nothing that could complain at exit
+    finally:
+        os.close(nowhere)
+
+

@@ -1,0 +1,127 @@
+"""Plain text for people: numbers, times, columns. Uses no terminal library, so that quick commands start quickly."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import textwrap
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "columns",
+    "count",
+    "duration",
+    "iso_time",
+    "money",
+    "note",
+    "paint",
+    "plain",
+    "plural",
+    "signed",
+    "terminal_width",
+    "wall_time",
+]
+
+_WIDTH_MAX = 120
+"""Longer lines are hard to read even where the terminal is wide."""
+_LAST_COLUMN_WIDTH_MIN = 20
+_SMALL_MONEY = Decimal("0.01")
+_NS_PER_S = 1_000_000_000
+_S_PER_MINUTE = 60
+_S_PER_HOUR = 3600
+
+
+def note(text: str = "") -> None:
+    """Write a line to stderr, where everything goes that is not the result."""
+    click.echo(text, err=True, color=None if _colour_is_allowed() else False)
+
+
+def paint(text: str, **styles: object) -> str:
+    """Return `text` with terminal styles; they are dropped where the output is no terminal or NO_COLOR is set."""
+    return click.style(text, **styles) if _colour_is_allowed() else text  # type: ignore[arg-type] # click's own keywords
+
+
+def terminal_width() -> int:
+    """Return the columns to fill."""
+    return min(shutil.get_terminal_size().columns, _WIDTH_MAX)
+
+
+def columns(rows: Sequence[Sequence[str]], *, headings: Sequence[str] = (), indent: int = 2) -> list[str]:
+    """Return `rows` as aligned lines; the last column is wrapped at the terminal's width."""
+    table = [tuple(headings), *rows] if headings else list(rows)
+    if not table:
+        return []
+    widths = [max(len(row[index]) for row in table) for index in range(len(table[0]) - 1)]
+    offset = indent + sum(width + 2 for width in widths)
+    room = max(terminal_width() - offset, _LAST_COLUMN_WIDTH_MIN)
+    lines: list[str] = []
+    for number, row in enumerate(table):
+        lead = " " * indent + "".join(f"{cell:<{width}}  " for cell, width in zip(row, widths, strict=False))
+        wrapped = textwrap.wrap(row[-1], room, break_long_words=False, break_on_hyphens=False) or [""]
+        body = [(lead + wrapped[0]).rstrip(), *(" " * offset + line for line in wrapped[1:])]
+        lines += [paint(line, bold=True) for line in body] if headings and number == 0 else body
+    return lines
+
+
+def count(value: int) -> str:
+    """Return `12,345`."""
+    return f"{value:,}"
+
+
+def plural(value: int, noun: str) -> str:
+    """Return `1 order`, `2 orders`."""
+    return f"{value:,} {noun}{'' if value == 1 else 's'}"
+
+
+def plain(value: Decimal) -> str:
+    """Return the exact decimal without exponent and trailing zeros."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def signed(value: Decimal) -> str:
+    """Return the exact decimal with its sign; zero has none."""
+    return f"+{plain(value)}" if value > 0 else plain(value)
+
+
+def money(value: Decimal) -> str:
+    """Return an amount for people: signed, four digits behind the point, eight where it would vanish otherwise."""
+    digits = 8 if 0 < abs(value) < _SMALL_MONEY else 4
+    text = f"{value:+,.{digits}f}"
+    return text[1:] if value == 0 else text
+
+
+def duration(nanoseconds: int) -> str:
+    """Return `850 ms`, `12.3 s`, `4 min 05 s` or `2 h 03 min`."""
+    seconds = nanoseconds / _NS_PER_S
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < _S_PER_MINUTE:
+        return f"{seconds:.1f} s"
+    if seconds < _S_PER_HOUR:
+        return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60:02d} min"
+
+
+def iso_time(time_ns: int) -> str:
+    """Return UTC with all nine digits, as machines read it."""
+    moment = datetime.fromtimestamp(time_ns // _NS_PER_S, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ns % _NS_PER_S:09d}Z"
+
+
+def wall_time(time_ns: int) -> str:
+    """Return UTC to the millisecond, as people read it."""
+    moment = datetime.fromtimestamp(time_ns // _NS_PER_S, UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{time_ns % _NS_PER_S // 1_000_000:03d} UTC"
+
+
+def _colour_is_allowed() -> bool:
+    # https://no-color.org: set and not empty means no colour, whatever the value.
+    return not os.environ.get("NO_COLOR")
