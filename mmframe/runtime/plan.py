@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.kinds import Mode
     from mmframe.engine.settings import EngineSettings, MarketPipeline
@@ -70,3 +72,5 @@ class Plan:
     duration_ns: int | None
     start_ns: int | None = None
     """Virtual time at which a virtual feed starts; None: at the first message."""
+    reasons: Mapping[int, str] = attrs.field(factory=dict)
+    """Texts of the components' own reason codes, from their specs."""
