@@ -75,7 +75,7 @@ def make_instrument(  # noqa: PLR0913 - each argument is one field of the instru
 def make_signals(**values: float) -> tuple[float, ...]:
     """Return a NamedTuple with one field a signal, as `MarketView.signals` holds it; NaN is 'not known yet'."""
     # The fields are known only at run time, as in a strategy file.
-    make: Callable[..., tuple[float, ...]] = namedtuple("Signals", tuple(values))  # noqa: PYI024
+    make: Callable[..., tuple[float, ...]] = namedtuple("Signals", tuple(values))  # type: ignore[misc]  # noqa: PYI024
     return make(*(float(value) for value in values.values()))
 
 
