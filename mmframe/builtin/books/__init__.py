@@ -1,0 +1,7 @@
+"""The built-in book models."""
+
+from mmframe.builtin.books.sorted_book import SORTED
+
+__all__ = ["BOOKS"]
+
+BOOKS = (SORTED,)

@@ -1,0 +1,51 @@
+"""The built-in plugin `core`: hands over the specs of every built-in component.
+
+Each hook imports its components when it is called, so that asking for the optimizers costs no exchange.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mmframe.plugin import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mmframe.plugin import BookSpec, OptimizerSpec, RiskControlSpec, SignalSpec
+
+__all__ = ["MMFRAME_API"]
+
+MMFRAME_API = 1
+
+
+@hookimpl
+def mmframe_register_books() -> Iterable[BookSpec]:
+    """Return the built-in book models."""
+    from mmframe.builtin.books import BOOKS
+
+    return BOOKS
+
+
+@hookimpl
+def mmframe_register_signals() -> Iterable[SignalSpec]:
+    """Return the built-in signals."""
+    from mmframe.builtin.signals import SIGNALS
+
+    return SIGNALS
+
+
+@hookimpl
+def mmframe_register_optimizers() -> Iterable[OptimizerSpec]:
+    """Return the built-in optimizers."""
+    from mmframe.builtin.optimizers import OPTIMIZERS
+
+    return OPTIMIZERS
+
+
+@hookimpl
+def mmframe_register_risk_controls() -> Iterable[RiskControlSpec]:
+    """Return the built-in risk controls."""
+    from mmframe.builtin.risk import RISK_CONTROLS
+
+    return RISK_CONTROLS
