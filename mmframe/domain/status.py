@@ -102,5 +102,7 @@ class RunResult(msgspec.Struct, frozen=True):
     """Strategy faults that were contained."""
     rejections: int
     """Actions that the gate refused."""
+    cancelled: int = 0
+    """Orders that still rested when the run was ending and that the venue then confirmed as gone."""
     unresolved: tuple[str, ...] = ()
     """Client ids whose outcome was unknown at the end, or that could not be cancelled."""
