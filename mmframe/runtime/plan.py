@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.kinds import Mode
     from mmframe.engine.settings import EngineSettings, MarketPipeline
-    from mmframe.ports import Feed, History, Sink, Venue
+    from mmframe.ports import Clock, Feed, History, Sink, Venue
 
 __all__ = ["JournalPlan", "Plan", "Provenance"]
 
@@ -70,7 +70,7 @@ class Plan:
     provenance: tuple[Provenance, ...]
     is_virtual: bool
     duration_ns: int | None
-    start_ns: int | None = None
-    """Virtual time at which a virtual feed starts; None: at the first message."""
+    clock: Clock | None = None
+    """What the components were built with; a `VirtualClock` is moved by the driver."""
     reasons: Mapping[int, str] = attrs.field(factory=dict)
     """Texts of the components' own reason codes, from their specs."""

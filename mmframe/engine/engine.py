@@ -1,0 +1,616 @@
+"""The state machine: market data, venue events, advice and commands in; approved actions out.
+
+It holds no clock: `now_ns` comes with every call, and `wake_ns` tells when it wants to be called again. The same calls
+give the same actions and the same `decision_hash`, byte for byte, in every process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mmframe.domain.kinds import Scope
+from mmframe.domain.market import NEVER_NS, BookState, Side
+from mmframe.domain.orders import (
+    ALL_MARKETS,
+    Amend,
+    Approved,
+    BalanceUpdate,
+    Cancel,
+    CancelAll,
+    Fill,
+    OpenOrdersReport,
+    OrderUpdate,
+    QueryOrder,
+    Replace,
+    Submit,
+    VenueEvent,
+    VenueStatus,
+    action_bytes,
+)
+from mmframe.domain.records import (
+    AdviceUpdate,
+    Command,
+    GateRejection,
+    OperatorCommand,
+    QuoteDecision,
+    StageKind,
+)
+from mmframe.domain.status import MarketStatus, RunStatus, WorkingOrder
+from mmframe.domain.views import Reason, RiskLevel
+from mmframe.engine.decision import decision_record
+from mmframe.engine.gate import Gate
+from mmframe.engine.market import EngineMarket
+from mmframe.engine.pipeline import StageFault, Targets
+from mmframe.engine.state import EngineState
+from mmframe.errors import DomainError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mmframe.domain.market import MarketBatch
+    from mmframe.domain.orders import Action, OrderState, VenueCapabilities
+    from mmframe.engine.settings import EngineSettings, MarketPipeline
+    from mmframe.engine.state import RestoredRun
+    from mmframe.ports import Book
+
+__all__ = ["CLIENT_ID_PREFIX", "Engine", "EngineEvent", "client_id_prefix"]
+
+CLIENT_ID_PREFIX = "mm"
+"""Starts every client id of ours, so that our orders are recognisable at the venue with no journal at all."""
+
+_DAY_NS = 86_400_000_000_000
+_MAX_FAULT_NOTES = 20
+_MAX_NAME = 14
+
+EngineEvent = VenueEvent | AdviceUpdate | OperatorCommand
+"""Everything that `Engine.handle` takes; market data goes to `Engine.on_market`."""
+
+
+def client_id_prefix(strategy: str) -> str:
+    """Return the start of every client id of a strategy, within the 36 characters that venues allow."""
+    name = "".join(letter for letter in strategy.lower() if letter.isalnum())[:_MAX_NAME]
+    return f"{CLIENT_ID_PREFIX}-{name}"
+
+
+class Engine:
+    """The decision core of one strategy.
+
+    Args:
+        settings: The strategy's numbers.
+        pipelines: Built components, one a market.
+        capabilities: What the venue can do.
+        records_decisions: Build a `QuoteDecision` for each decision; costs nothing when off.
+
+    Attributes:
+        wake_ns: When `decide` is next due; `NEVER_NS` for not at all.
+        decisions: How many decisions were made.
+        events: Market messages, venue events, advice and commands handled.
+        market_messages: Of these, market messages.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        pipelines: Sequence[MarketPipeline],
+        capabilities: VenueCapabilities,
+        *,
+        records_decisions: bool = False,
+    ) -> None:
+        if len(pipelines) != len(settings.markets) or not pipelines:
+            msg = f"engine: expected one pipeline a market and at least one, was {len(pipelines)} for {len(settings.markets)}"
+            raise DomainError(msg)
+        self.settings = settings
+        self.records_decisions = records_decisions
+        self.wake_ns = NEVER_NS
+        self.decisions = 0
+        self.market_messages = 0
+        self.other_events = 0
+        self.faults = 0
+        self.fault_notes: deque[str] = deque(maxlen=_MAX_FAULT_NOTES)
+        self.last_rejections: deque[GateRejection] = deque(maxlen=_MAX_FAULT_NOTES)
+        self.balances: dict[str, BalanceUpdate] = {}
+        self.is_killed = False
+        self.is_paused = False
+        self.is_stopping = False
+        self._is_venue_up = True
+        self._prefix = f"{client_id_prefix(settings.strategy)}-{settings.run_id}-"
+        self._sequence = 0
+        self._day = -1
+        self._day_start_pnl: dict[str, float] = {}
+        self._day_start_total = Decimal(0)
+        self._hash = hashlib.sha256()
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._records: list[QuoteDecision] = []
+        self._markets = tuple(
+            EngineMarket(
+                index,
+                market_settings,
+                pipeline,
+                capabilities=capabilities,
+                settings=settings,
+                next_client_id=self._next_client_id,
+            )
+            for index, (market_settings, pipeline) in enumerate(zip(settings.markets, pipelines, strict=True))
+        )
+        limits = settings.markets[0].limits
+        self._gate = Gate(
+            tuple(market.gate for market in self._markets), max_orders_per_second=limits.max_orders_per_second
+        )
+        self._max_daily_loss = None if limits.max_daily_loss_quote is None else float(limits.max_daily_loss_quote)
+        self._requote_interval_ns = settings.requote_interval_ns
+        self._groups: dict[str, tuple[EngineMarket, ...]] = {
+            quote: tuple(market for market in self._markets if market.instrument.quote == quote)
+            for quote in {market.instrument.quote for market in self._markets}
+        }
+
+    # What comes in.
+
+    def on_market(self, batch: MarketBatch, index: int) -> None:
+        """Apply message `index` of a batch to its market: book, touch and signals."""
+        self.market_messages += 1
+        market = self._markets[batch.market]
+        try:
+            is_news = market.on_message(batch, index)
+        except Exception as error:  # noqa: BLE001 - a book or signal may raise anything; it is recorded and budgeted
+            self._fault(f"{type(error).__name__}: {error}", market)
+            is_news = True
+        if is_news:
+            now_ns = batch.receive_ns[index]
+            due_ns = market.last_decision_ns + self._requote_interval_ns
+            if market.needs_pull or due_ns < now_ns:
+                due_ns = now_ns
+            if due_ns < market.due_ns:
+                market.due_ns = due_ns
+                if due_ns < self.wake_ns:
+                    self.wake_ns = due_ns
+
+    def handle(self, event: EngineEvent) -> OrderState | None:
+        """Apply a venue event, advice or a command; return the state of the order that it was about, if any."""
+        self.other_events += 1
+        state = None
+        if isinstance(event, OrderUpdate):
+            state = self._market_of(event.market).tracker.on_update(event, event.receive_ns)
+            self._make_due(event.market, event.receive_ns)
+        elif isinstance(event, Fill):
+            state = self._on_fill(event)
+        elif isinstance(event, OpenOrdersReport):
+            self._market_of(event.market).tracker.on_open_orders(event, event.receive_ns)
+            self._make_due(event.market, event.receive_ns)
+        elif isinstance(event, AdviceUpdate):
+            self._market_of(event.market).advice = event.advice
+            self._make_due(event.market, event.receive_ns)
+        elif isinstance(event, OperatorCommand):
+            self._on_command(event)
+        elif isinstance(event, VenueStatus):
+            self._is_venue_up = event.is_up
+            self._make_due(ALL_MARKETS, event.receive_ns)
+        elif isinstance(event, BalanceUpdate):
+            self.balances[event.asset] = event
+        else:
+            msg = f"engine event: expected a venue event, advice or command, was {type(event).__name__}"
+            raise TypeError(msg)
+        return state
+
+    def decide(self, now_ns: int) -> list[Approved]:
+        """Make every decision that is due and return the approved actions, in the order in which they must go out."""
+        approved: list[Approved] = []
+        if now_ns // _DAY_NS != self._day:
+            self._begin_day(now_ns // _DAY_NS)
+        for market in self._markets:
+            if market.tracker.deadline_ns <= now_ns or market.tracker.stray_ids:
+                self._resolve(market, now_ns, approved)
+            if market.due_ns <= now_ns:
+                self._decide_market(market, now_ns, approved)
+        self._reschedule()
+        return approved
+
+    def stop(self, now_ns: int, reason: str) -> list[Approved]:
+        """Stop quoting for good and cancel everything; later `decide` calls only clean up."""
+        self.is_stopping = True
+        approved: list[Approved] = []
+        for market in self._markets:
+            self._cancel_all(market, reason, now_ns, approved)
+            market.due_ns = now_ns
+        self._reschedule()
+        return approved
+
+    def restore(self, run: RestoredRun) -> None:
+        """Take back a journaled run: positions and profit at once, orders as UNKNOWN until the venue answers.
+
+        Raises:
+            DomainError: If the engine has handled something already, or the run names a market that is not there.
+        """
+        if self.market_messages or self.other_events:
+            msg = "restore: expected an engine that has handled nothing yet"
+            raise DomainError(msg)
+        for restored in run.fills:
+            self._market_of(restored.fill.market).ledger.apply(restored.fill, restored.mid_half_ticks)
+        for order in run.orders:
+            self._market_of(order.market).tracker.restore(order)
+            self.wake_ns = 0
+        self._sequence = run.state.last_sequence
+        self._day = run.state.day
+        self._day_start_total = run.state.day_start_pnl_quote
+        self._day_start_pnl = {self._markets[0].instrument.quote: float(run.state.day_start_pnl_quote)}
+        self._gate.halt_reason = run.state.halt_reason
+        self.is_killed = run.state.is_killed
+
+    # What can be asked.
+
+    @property
+    def events(self) -> int:
+        """Return how many inputs were handled."""
+        return self.market_messages + self.other_events
+
+    @property
+    def halt_reason(self) -> str:
+        """Return why the whole strategy is halted; empty when it is not."""
+        return self._gate.halt_reason
+
+    @property
+    def day(self) -> int:
+        """Return the current trading day, in days since the epoch, UTC; -1 before the first decision."""
+        return self._day
+
+    @property
+    def is_halted(self) -> bool:
+        """Tell whether nothing can be quoted any more without an operator."""
+        return bool(self._gate.halt_reason) or all(market.halt_reason for market in self._markets)
+
+    @property
+    def has_live_orders(self) -> bool:
+        """Tell whether any order of ours is not final."""
+        return any(market.tracker.live for market in self._markets)
+
+    @property
+    def refused_count(self) -> int:
+        """Return how many actions the gate refused."""
+        return self._gate.refused_count
+
+    @property
+    def last_sequence(self) -> int:
+        """Return the sequence number of the newest client id."""
+        return self._sequence
+
+    def book(self, market: int) -> Book:
+        """Return the book of a market, for observers; they must not change it."""
+        return self._markets[market].book
+
+    def mark_half_ticks(self, market: int) -> int:
+        """Return best bid + best ask of a market in ticks; 0 before the first."""
+        return self._markets[market].ledger.mark_half_ticks
+
+    def take_records(self) -> list[QuoteDecision]:
+        """Return the decisions recorded since the last call."""
+        records, self._records = self._records, []
+        return records
+
+    def decision_hash(self) -> str:
+        """Return SHA-256 over every decision, approved action and fill so far."""
+        return self._hash.hexdigest()
+
+    def unresolved_ids(self) -> tuple[str, ...]:
+        """Return the client ids of all orders that are not final."""
+        return tuple(client_id for market in self._markets for client_id in market.tracker.live)
+
+    def state(self) -> EngineState:
+        """Return what must outlive the process besides orders and fills."""
+        return EngineState(
+            last_sequence=self._sequence,
+            day=max(self._day, 0),
+            day_start_pnl_quote=self._day_start_total,
+            halt_reason=self._gate.halt_reason,
+            is_killed=self.is_killed,
+        )
+
+    def status(self, now_ns: int, *, started_ns: int, mode: str) -> RunStatus:
+        """Return the whole state for people."""
+        return RunStatus(
+            strategy=self.settings.strategy,
+            mode=mode,
+            now_ns=now_ns,
+            started_ns=started_ns,
+            events=self.events,
+            decisions=self.decisions,
+            markets=tuple(self._market_status(market) for market in self._markets),
+            is_halted=self.is_halted,
+            halt_reason=self._gate.halt_reason or "; ".join(m.halt_reason for m in self._markets if m.halt_reason),
+        )
+
+    # Decisions.
+
+    def _decide_market(self, market: EngineMarket, now_ns: int, approved: list[Approved]) -> None:
+        self.decisions += 1
+        market.last_decision_ns = now_ns
+        market.due_ns = now_ns + self.settings.max_quote_age_ns
+        market.needs_pull = False
+        reason = self._no_quote_reason(market, now_ns)
+        if market.stale_after_ns and market.book_state is BookState.SYNCED:
+            market.due_ns = min(market.due_ns, max(now_ns + 1, market.stale_deadline_ns))
+        market.gate.view.is_tradable = not reason
+        market.gate.view.refusal = Reason(reason).name.lower() if reason else ""
+        market.gate.view.mid_half_ticks = market.ledger.mark_half_ticks
+        if self.records_decisions:
+            market.pipeline.start_trace()
+        targets: Targets | None
+        if reason:
+            targets = Targets.none(reason)
+        else:
+            targets = self._targets(market, now_ns)
+        actions, kept, rejections = self._act(market, targets, now_ns, approved)
+        if targets is not None:
+            market.bid_reason, market.ask_reason = targets.bid_reason, targets.ask_reason
+            market.risk_level = targets.level
+            self._hash.update(
+                self._encode(
+                    (now_ns, market.index, targets.bids, targets.asks, targets.bid_reason, targets.ask_reason)
+                )
+            )
+        if self.records_decisions:
+            self._records.append(
+                decision_record(
+                    market,
+                    sequence=self.decisions,
+                    now_ns=now_ns,
+                    targets=targets,
+                    actions=actions,
+                    kept=kept,
+                    rejections=rejections,
+                )
+            )
+
+    def _targets(self, market: EngineMarket, now_ns: int) -> Targets | None:
+        """Return the targets; None when a fault makes us leave the orders as they are."""
+        try:
+            view = market.view(now_ns)
+            day_pnl, total_notional = self._group_figures(market)
+            if self._max_daily_loss is not None and -day_pnl >= self._max_daily_loss:
+                self._halt(None, f"daily loss {-day_pnl:.2f} {market.instrument.quote}, limit {self._max_daily_loss:g}")
+                return Targets.none(Reason.DAILY_LOSS)
+            inventory = market.inventory(day_pnl, total_notional)
+            targets = market.pipeline.targets(view, inventory, market.advice_at(now_ns), market.touch)
+        except StageFault as fault:
+            return self._on_stage_fault(market, fault)
+        except Exception as error:  # noqa: BLE001 - a signal may raise anything; it is recorded and budgeted
+            return self._on_stage_fault(market, StageFault("signals", StageKind.ENGINE, f"{type(error).__name__}: {error}"))
+        market.consecutive_faults = 0
+        if targets.halt_scope is not None:
+            self._halt(
+                market if targets.halt_scope is Scope.MARKET else None,
+                f"risk control {targets.halt_stage!r}: {_reason_text(targets.bid_reason or targets.ask_reason)}",
+            )
+        return targets
+
+    def _on_stage_fault(self, market: EngineMarket, fault: StageFault) -> Targets | None:
+        """Contain a fault: a risk control's is a HALT of its scope, others are skip, pull, HALT by the budget."""
+        if fault.kind is StageKind.RISK:
+            self.faults += 1
+            self.fault_notes.append(str(fault))
+            self._halt(market if fault.scope is Scope.MARKET else None, str(fault))
+            return Targets.none(Reason.STRATEGY_ERROR)
+        self._fault(str(fault), market)
+        if self._gate.halt_reason or market.consecutive_faults >= self.settings.faults.pull_after:
+            return Targets.none(Reason.STRATEGY_ERROR)
+        return None
+
+    def _act(
+        self, market: EngineMarket, targets: Targets | None, now_ns: int, approved: list[Approved]
+    ) -> tuple[list[Action], list[str], list[GateRejection]]:
+        if targets is None or not (targets.bids or targets.asks or market.tracker.live):
+            return [], [], []
+        tracker = market.tracker
+        bids = [] if tracker.has_unknown(Side.BUY) else targets.bids
+        asks = [] if tracker.has_unknown(Side.SELL) else targets.asks
+        bid_actions, kept = market.reconciler.side_actions(Side.BUY, bids, tracker, is_limited=targets.is_bid_limited)
+        ask_actions, kept_asks = market.reconciler.side_actions(
+            Side.SELL, asks, tracker, is_limited=targets.is_ask_limited
+        )
+        actions = bid_actions + ask_actions
+        if len(actions) > 1:
+            actions.sort(key=_action_rank)
+        rejections: list[GateRejection] = []
+        sent: list[Action] = []
+        for action in actions:
+            result = self._gate.check(action, now_ns)
+            if isinstance(result, GateRejection):
+                rejections.append(result)
+                self.last_rejections.append(result)
+            else:
+                self._send(market, result, now_ns, approved)
+                sent.append(action)
+        return sent, kept + kept_asks, rejections
+
+    def _send(self, market: EngineMarket, approved: Approved, now_ns: int, out: list[Approved]) -> None:
+        action = approved.action
+        tracker = market.tracker
+        if isinstance(action, Submit):
+            tracker.on_submit(action, now_ns)
+        elif isinstance(action, Amend):
+            tracker.on_amend(action, now_ns)
+        elif isinstance(action, Replace):
+            tracker.on_replace(action, now_ns)
+        elif isinstance(action, Cancel):
+            tracker.on_cancel(action, now_ns)
+        self._hash.update(action_bytes(action))
+        out.append(approved)
+
+    def _cancel_all(self, market: EngineMarket, reason: str, now_ns: int, approved: list[Approved]) -> None:
+        if not market.tracker.live:
+            return
+        result = self._gate.check(CancelAll(market.index, reason), now_ns)
+        if isinstance(result, Approved):
+            self._send(market, result, now_ns, approved)
+            market.tracker.on_cancel_all(now_ns)
+
+    def _resolve(self, market: EngineMarket, now_ns: int, approved: list[Approved]) -> None:
+        """Ask for orders whose outcome is unknown, and remove those that should not be there."""
+        due = market.tracker.expire(now_ns)
+        actions: list[Action] = [QueryOrder(market.index, order.client_id) for order in due]
+        strays, market.tracker.stray_ids = market.tracker.stray_ids, []
+        actions.extend(Cancel(market.index, client_id) for client_id in strays)
+        for action in actions:
+            result = self._gate.check(action, now_ns)
+            if isinstance(result, Approved):
+                self._send(market, result, now_ns, approved)
+        if any(order.state.value == "unknown" for order in market.tracker):
+            market.due_ns = min(market.due_ns, now_ns)
+
+    def _no_quote_reason(self, market: EngineMarket, now_ns: int) -> int:
+        """Return why this market must not be quoted now; 0 when it may."""
+        if self._gate.halt_reason or market.halt_reason or self.is_killed:
+            return int(Reason.HALTED)
+        if self.is_paused or self.is_stopping:
+            return int(Reason.PAUSED)
+        if not self._is_venue_up:
+            return int(Reason.VENUE_DOWN)
+        return market.book_reason(now_ns)
+
+    # State changes.
+
+    def _on_fill(self, fill: Fill) -> OrderState | None:
+        market = self._market_of(fill.market)
+        mid = market.ledger.mark_half_ticks or 2 * fill.price_ticks
+        if not market.ledger.apply(fill, mid):
+            return None
+        self._hash.update(self._encode((fill.market, fill.venue_trade_id, fill.price_ticks, fill.size_lots, fill.side)))
+        self._make_due(fill.market, fill.receive_ns)
+        order = market.tracker.on_fill(fill)
+        return None if order is None else order.state
+
+    def _on_command(self, event: OperatorCommand) -> None:
+        if event.command is Command.KILL:
+            self.is_killed = True
+            self._gate.halt_reason = self._gate.halt_reason or f"killed: {event.reason or 'by the operator'}"
+        elif event.command is Command.PAUSE:
+            self.is_paused = True
+        elif not self.is_killed:
+            self.is_paused = False
+            self._gate.halt_reason = ""
+            for market in self._markets:
+                market.halt_reason = ""
+                market.consecutive_faults = 0
+            self.faults = 0
+        self._make_due(ALL_MARKETS, event.receive_ns)
+
+    def _halt(self, market: EngineMarket | None, reason: str) -> None:
+        """Latch a HALT: of one market, or of the strategy when `market` is None."""
+        if market is None:
+            self._gate.halt_reason = self._gate.halt_reason or reason
+            for other in self._markets:
+                other.due_ns = min(other.due_ns, other.last_decision_ns)
+        else:
+            market.halt_reason = market.halt_reason or reason
+
+    def _fault(self, detail: str, market: EngineMarket) -> None:
+        self.faults += 1
+        market.consecutive_faults += 1
+        self.fault_notes.append(detail)
+        if self.faults >= self.settings.faults.halt_after:
+            self._halt(None, f"{self.faults} strategy faults, last: {detail}")
+
+    def _make_due(self, market_index: int, now_ns: int) -> None:
+        """Decide as soon as the requote interval allows; at once when quotes may have to be pulled."""
+        for market in self._markets if market_index == ALL_MARKETS else (self._market_of(market_index),):
+            due_ns = market.last_decision_ns + self._requote_interval_ns
+            if market_index == ALL_MARKETS or due_ns < now_ns:
+                due_ns = now_ns
+            market.due_ns = min(market.due_ns, due_ns)
+            self.wake_ns = min(self.wake_ns, market.due_ns, market.tracker.deadline_ns)
+
+    def _reschedule(self) -> None:
+        wake_ns = NEVER_NS
+        for market in self._markets:
+            wake_ns = min(wake_ns, market.due_ns, market.tracker.deadline_ns)
+        self.wake_ns = wake_ns
+
+    def _begin_day(self, day: int) -> None:
+        self._day = day
+        self._day_start_pnl = {
+            quote: sum(market.ledger.total_float() for market in markets) for quote, markets in self._groups.items()
+        }
+        first = self._markets[0].instrument.quote
+        self._day_start_total = sum(
+            (market.ledger.profit_and_loss().total for market in self._groups[first]), start=Decimal(0)
+        )
+
+    def _group_figures(self, market: EngineMarket) -> tuple[float, float]:
+        """Return today's profit and the summed position value of all markets with the same quote asset."""
+        quote = market.instrument.quote
+        total = notional = 0.0
+        for other in self._groups[quote]:
+            total += other.ledger.total_float()
+            notional += other.ledger.notional_float()
+        return total - self._day_start_pnl.get(quote, 0.0), notional
+
+    def _next_client_id(self) -> str:
+        self._sequence += 1
+        return f"{self._prefix}{self._sequence}"
+
+    def _market_of(self, index: int) -> EngineMarket:
+        if not 0 <= index < len(self._markets):
+            msg = f"market: expected an index below {len(self._markets)}, was {index}"
+            raise DomainError(msg)
+        return self._markets[index]
+
+    def _market_status(self, market: EngineMarket) -> MarketStatus:
+        instrument, ledger, touch = market.instrument, market.ledger, market.touch
+        resting = {Side.BUY: None, Side.SELL: None}
+        working = []
+        for order in market.tracker:
+            working.append(
+                WorkingOrder(
+                    client_id=order.client_id,
+                    side=order.side.name.lower(),
+                    state=order.state.value,
+                    price=instrument.price(order.price_ticks),
+                    leaves=instrument.size(order.leaves_lots),
+                )
+            )
+            best = resting[order.side]
+            better = best is None or (
+                order.price_ticks > best if order.side == Side.BUY else order.price_ticks < best
+            )
+            if order.has_been_open and better:
+                resting[order.side] = order.price_ticks
+        our_bid, our_ask = resting[Side.BUY], resting[Side.SELL]
+        return MarketStatus(
+            instrument=instrument.symbol,
+            book_state=market.book_state,
+            bid=instrument.price(touch.bid_ticks) if touch.bid_lots else None,
+            ask=instrument.price(touch.ask_ticks) if touch.ask_lots else None,
+            our_bid=None if our_bid is None else instrument.price(our_bid),
+            our_ask=None if our_ask is None else instrument.price(our_ask),
+            position=instrument.size(ledger.position_lots),
+            average_price=ledger.average_price(),
+            pnl=ledger.profit_and_loss(),
+            orders=market.tracker.submitted_count,
+            fills=ledger.fill_count,
+            working=tuple(working),
+            bid_reason=market.bid_reason,
+            ask_reason=market.ask_reason,
+            risk_level=market.risk_level if not market.halt_reason else int(RiskLevel.HALT),
+            volume=instrument.size(ledger.volume_lots),
+            quote_asset=instrument.quote,
+            unvalued_fees=dict(ledger.unvalued_fees),
+        )
+
+
+def _action_rank(action: Action) -> int:
+    """Cancels first, then changes, then new orders: exposure falls before it rises."""
+    if isinstance(action, Cancel):
+        return 0
+    return 2 if isinstance(action, Submit) else 1
+
+
+def _reason_text(reason: int) -> str:
+    try:
+        return Reason(reason).name.lower().replace("_", " ")
+    except ValueError:
+        return f"reason {reason}"
+
+

@@ -1,0 +1,233 @@
+"""The gate: the only maker of `Approved` actions, always last, the same for every strategy.
+
+It reserves the worst case (position + open + in flight + unknown + being cancelled) before anything is sent. What takes
+risk away, a cancel, is never refused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import attrs
+
+from mmframe.domain.market import Side
+from mmframe.domain.orders import (
+    _SEAL,
+    Amend,
+    Approved,
+    OrderState,
+    Replace,
+    Submit,
+)
+from mmframe.domain.records import GateRejection
+from mmframe.errors import DomainError
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from mmframe.domain.orders import Action
+    from mmframe.engine.orders import OrderTracker
+    from mmframe.engine.portfolio import MarketLedger
+    from mmframe.engine.settings import MarketSettings
+
+__all__ = ["Gate", "GateView", "MarketGate"]
+
+_SECOND_NS = 1_000_000_000
+_BPS = 10_000
+
+
+@attrs.define
+class GateView:
+    """What the gate must know of a market at the moment of a decision.
+
+    Attributes:
+        is_tradable: The book is in sync, not stale, has both sides, is not crossed, and the venue is up.
+        refusal: Why it is not tradable; empty when it is.
+        mid_half_ticks: Best bid + best ask, in ticks.
+    """
+
+    is_tradable: bool = False
+    refusal: str = "no book yet"
+    mid_half_ticks: int = 0
+
+
+class _Asked(NamedTuple):
+    """The order that an action would leave resting."""
+
+    side: Side
+    price_ticks: int
+    lots: int
+    replaces: str = ""
+    """Client id of the order whose place it takes."""
+    replaced_lots: int = 0
+    """What of that order stays reserved beside `lots` until the answer."""
+
+
+class MarketGate:
+    """One market's limits, turned into integers once."""
+
+    __slots__ = (
+        "_collar_bps",
+        "_max_open_orders",
+        "_max_order_lots",
+        "_max_order_tick_lots",
+        "_max_position_half_tick_lots",
+        "_max_position_lots",
+        "_max_repeats",
+        "_min_lots",
+        "_paused_until_ns",
+        "_repeat_pause_ns",
+        "ledger",
+        "tracker",
+        "view",
+    )
+
+    def __init__(self, settings: MarketSettings, tracker: OrderTracker, ledger: MarketLedger) -> None:
+        limits, instrument = settings.limits, settings.instrument
+        value = instrument.tick_size * instrument.lot_size
+        self.tracker = tracker
+        self.ledger = ledger
+        self.view = GateView()
+        self._min_lots = instrument.min_size_lots
+        self._max_order_lots = limits.max_order_lots
+        self._max_order_tick_lots = _floor(limits.max_order_notional_quote, value)
+        self._max_position_lots = limits.max_position_lots
+        self._max_position_half_tick_lots = _floor(limits.max_position_notional_quote, value / 2)
+        self._max_open_orders = limits.max_open_orders
+        self._collar_bps = limits.price_collar_bps
+        self._max_repeats = limits.max_repeats
+        self._repeat_pause_ns = limits.repeat_pause_ns
+        self._paused_until_ns = [0, 0]
+
+    def capacity_lots(self, side: Side) -> int | None:
+        """Return how much more position `side` may take on from nothing resting; None when not limited."""
+        signed = self.ledger.position_lots if side == Side.BUY else -self.ledger.position_lots
+        capacities = []
+        if self._max_position_lots is not None:
+            capacities.append(self._max_position_lots - signed)
+        if self._max_position_half_tick_lots is not None and self.view.mid_half_ticks:
+            capacities.append(self._max_position_half_tick_lots // self.view.mid_half_ticks - signed)
+        return max(0, min(capacities)) if capacities else None
+
+    def order_cap_lots(self, price_ticks: int) -> int | None:
+        """Return the largest order at `price_ticks`; None when not limited."""
+        caps = []
+        if self._max_order_lots is not None:
+            caps.append(self._max_order_lots)
+        if self._max_order_tick_lots is not None:
+            caps.append(self._max_order_tick_lots // price_ticks if price_ticks > 0 else 0)
+        return min(caps) if caps else None
+
+    def refusal(self, order: _Asked, now_ns: int) -> tuple[str, str] | None:
+        """Return the limit that an order would break and the figures, or None."""
+        if not self.view.is_tradable:
+            return ("book", self.view.refusal)
+        return (
+            self._refused_alone(order.price_ticks, order.lots)
+            or self._refused_with_others(order)
+            or self._refused_for_repeats(order.side, now_ns)
+        )
+
+    def _refused_alone(self, price_ticks: int, lots: int) -> tuple[str, str] | None:
+        if price_ticks <= 0 or lots < self._min_lots:
+            return ("order", f"price {price_ticks} ticks, size {lots} lots; smallest is {self._min_lots}")
+        if self._max_order_lots is not None and lots > self._max_order_lots:
+            return ("max_order_size", f"{lots} lots, limit {self._max_order_lots}")
+        if self._max_order_tick_lots is not None and price_ticks * lots > self._max_order_tick_lots:
+            return ("max_order_notional_quote", f"{price_ticks * lots} tick-lots, limit {self._max_order_tick_lots}")
+        mid = self.view.mid_half_ticks
+        if abs(2 * price_ticks - mid) * _BPS > self._collar_bps * mid:
+            return ("price_collar_bps", f"price {price_ticks} ticks, mid {mid / 2} ticks, limit {self._collar_bps} bps")
+        return None
+
+    def _refused_with_others(self, asked: _Asked) -> tuple[str, str] | None:
+        side, price_ticks = asked.side, asked.price_ticks
+        reserved = asked.lots + asked.replaced_lots
+        for order in self.tracker:
+            if order.side != side:
+                if (price_ticks >= order.price_ticks) if side == Side.BUY else (price_ticks <= order.price_ticks):
+                    return ("self_cross", f"{order.client_id} of ours stands at {order.price_ticks} ticks")
+            elif order.client_id != asked.replaces:
+                reserved += order.reserved_lots
+                if order.state is OrderState.SENT and order.price_ticks == price_ticks and not asked.replaces:
+                    return ("duplicate", f"{order.client_id} at {price_ticks} ticks is already on its way")
+        if not asked.replaces and len(self.tracker) >= self._max_open_orders:
+            return ("max_open_orders", f"{len(self.tracker)} open, limit {self._max_open_orders}")
+        worst = reserved + (self.ledger.position_lots if side == Side.BUY else -self.ledger.position_lots)
+        if self._max_position_lots is not None and worst > self._max_position_lots:
+            return ("max_position", f"worst case {worst} lots, limit {self._max_position_lots}")
+        limit = self._max_position_half_tick_lots
+        if limit is not None and worst * self.view.mid_half_ticks > limit:
+            return ("max_position_notional_quote", f"worst case {worst} lots at the mid, limit {limit} half tick-lots")
+        return None
+
+    def _refused_for_repeats(self, side: Side, now_ns: int) -> tuple[str, str] | None:
+        refusals = self.tracker.refusals_in_a_row
+        if refusals[side] >= self._max_repeats:
+            refusals[side] = 0
+            self._paused_until_ns[side] = now_ns + self._repeat_pause_ns
+        if now_ns < self._paused_until_ns[side]:
+            return ("max_repeats", f"paused after {self._max_repeats} refusals by the venue in a row")
+        return None
+
+
+class Gate:
+    """Approves or refuses every action of a strategy.
+
+    Args:
+        markets: One `MarketGate` a market.
+        max_orders_per_second: Of all markets together; cancels and queries are not counted.
+    """
+
+    __slots__ = ("_rate_index", "_rate_times_ns", "halt_reason", "markets", "refused_count")
+
+    def __init__(self, markets: tuple[MarketGate, ...], *, max_orders_per_second: int) -> None:
+        self.markets = markets
+        self.halt_reason = ""
+        self.refused_count = 0
+        self._rate_times_ns = [-_SECOND_NS] * max_orders_per_second
+        self._rate_index = 0
+
+    def check(self, action: Action, now_ns: int) -> Approved | GateRejection:
+        """Return the approved action, or the limit that refused it."""
+        kind = type(action)
+        if kind is Submit or kind is Amend or kind is Replace:
+            refusal = self._refusal(action, now_ns)  # type: ignore[arg-type] # the three kinds that add risk
+            if refusal is not None:
+                self.refused_count += 1
+                return GateRejection(action=action, limit=refusal[0], detail=refusal[1])
+            self._rate_times_ns[self._rate_index] = now_ns
+            self._rate_index = (self._rate_index + 1) % len(self._rate_times_ns)
+        return Approved(action, _SEAL)
+
+    def _refusal(self, action: Submit | Amend | Replace, now_ns: int) -> tuple[str, str] | None:
+        if self.halt_reason:
+            return ("halted", self.halt_reason)
+        market = self.markets[action.market]
+        if isinstance(action, Submit):
+            asked = _Asked(action.side, action.price_ticks, action.size_lots)
+        else:
+            order = market.tracker.live.get(action.client_id)
+            if order is None or not order.is_resting:
+                return ("order", f"{action.client_id} does not rest")
+            reserved = order.reserved_lots
+            if isinstance(action, Amend):
+                # One order before and after: the larger of the two sizes can fill before the answer comes.
+                lots = action.leaves_lots
+                asked = _Asked(order.side, action.price_ticks, lots, action.client_id, max(0, reserved - lots))
+            else:
+                # Two orders: no venue makes a replace atomic, so both can fill.
+                asked = _Asked(order.side, action.price_ticks, action.size_lots, action.client_id, reserved)
+        refusal = market.refusal(asked, now_ns)
+        if refusal is None and now_ns - self._rate_times_ns[self._rate_index] < _SECOND_NS:
+            return ("max_orders_per_second", f"{len(self._rate_times_ns)} in the last second")
+        return refusal
+
+
+def _floor(limit: Decimal | None, unit: Decimal) -> int | None:
+    if limit is None:
+        return None
+    if not limit.is_finite() or limit < 0:
+        msg = f"limit: expected a finite amount, was {str(limit)!r}"
+        raise DomainError(msg)
+    return int(limit / unit)

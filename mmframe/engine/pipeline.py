@@ -1,0 +1,379 @@
+"""From a view to target orders: optimizers, rounding, ladder, risk controls, the gate's own caps.
+
+Pure of one market: no order, venue or time is known here. A stage that breaks its contract raises `StageFault`; the
+engine decides what that leads to.
+"""
+
+from __future__ import annotations
+
+from math import ceil, floor, isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mmframe.domain.kinds import Scope
+from mmframe.domain.market import Side
+from mmframe.domain.records import StageKind, StageRecord
+from mmframe.domain.views import NO_QUOTE, QuoteProposal, Reason, RiskLevel, RiskVerdict
+
+if TYPE_CHECKING:
+    from mmframe.domain.market import Touch
+    from mmframe.domain.views import Advice, Inventory, MarketView
+    from mmframe.engine.gate import MarketGate
+    from mmframe.engine.settings import MarketPipeline, MarketSettings, NamedRiskControl
+
+__all__ = ["Pipeline", "StageFault", "Targets"]
+
+_GRID_TOLERANCE = 1e-6
+"""Share of a tick or lot that binary floats may be off by: 1.215 / 0.001 is 1214.9999999999998."""
+
+_Levels = list[tuple[int, int]]
+"""`(ticks, lots)` from best to worst."""
+
+
+class StageFault(Exception):
+    """A stage raised or broke its contract; never leaves the engine.
+
+    Attributes:
+        stage: The stage's name.
+        kind: Optimizer or risk control.
+        scope: Of a risk control: what its HALT stops.
+    """
+
+    def __init__(self, stage: str, kind: StageKind, detail: str, scope: Scope = Scope.MARKET) -> None:
+        super().__init__(f"{kind.value} {stage!r}: {detail}")
+        self.stage = stage
+        self.kind = kind
+        self.scope = scope
+
+
+class Targets(NamedTuple):
+    """The orders that should rest, or why none should."""
+
+    bids: _Levels
+    asks: _Levels
+    bid_reason: int
+    ask_reason: int
+    is_bid_limited: bool
+    """A limit bound: no live order above the target's size may be kept."""
+    is_ask_limited: bool
+    level: int = 0
+    halt_scope: Scope | None = None
+    halt_stage: str = ""
+
+    @classmethod
+    def none(cls, reason: int) -> Targets:
+        """Return 'no quotes' for one reason."""
+        return cls([], [], reason, reason, is_bid_limited=False, is_ask_limited=False)
+
+
+class _Trace:
+    """Collects what each stage made, when a sink asks for decisions."""
+
+    __slots__ = ("stages",)
+
+    def __init__(self) -> None:
+        self.stages: list[StageRecord] = []
+
+    def add(self, kind: StageKind, name: str, quotes: QuoteProposal, *, level: int = 0, note: str = "") -> None:
+        self.stages.append(
+            StageRecord(
+                kind=kind,
+                name=name,
+                bid=_shown(quotes.bid),
+                bid_size=quotes.bid_size,
+                ask=_shown(quotes.ask),
+                ask_size=quotes.ask_size,
+                bid_reason=quotes.bid_reason,
+                ask_reason=quotes.ask_reason,
+                level=level,
+                note=note,
+            )
+        )
+
+
+class Pipeline:
+    """One market's stages, bound once so that a decision only calls."""
+
+    __slots__ = (
+        "_gate",
+        "_ladder",
+        "_lot",
+        "_min_lots",
+        "_min_notional_tick_lots",
+        "_optimizers",
+        "_risk_controls",
+        "_tick",
+        "trace",
+    )
+
+    def __init__(self, settings: MarketSettings, components: MarketPipeline, gate: MarketGate) -> None:
+        instrument = settings.instrument
+        self._tick = instrument.tick
+        self._lot = instrument.lot
+        self._min_lots = instrument.min_size_lots
+        value = instrument.tick_size * instrument.lot_size
+        self._min_notional_tick_lots = -int(-instrument.min_notional_quote // value)
+        self._ladder = settings.ladder
+        self._optimizers = tuple((named.name, named.optimizer.propose) for named in components.optimizers)
+        self._risk_controls = tuple((named, named.control.assess) for named in components.risk_controls)
+        self._gate = gate
+        self.trace: _Trace | None = None
+
+    def start_trace(self) -> None:
+        """Record the stages of the next `targets` call."""
+        self.trace = _Trace()
+
+    def take_trace(self) -> tuple[StageRecord, ...]:
+        """Return what was recorded and stop recording."""
+        trace, self.trace = self.trace, None
+        return () if trace is None else tuple(trace.stages)
+
+    def targets(self, view: MarketView, inventory: Inventory, advice: Advice, touch: Touch) -> Targets:
+        """Return the orders that should rest now.
+
+        Raises:
+            StageFault: If a stage raised, or returned what its port does not allow.
+        """
+        proposal = self._propose(view, inventory, advice)
+        bids, asks, bid_reason, ask_reason = self._on_grid(proposal, touch)
+        if self.trace is not None:
+            self._trace_levels(StageKind.ROUNDING, "rounding", bids, asks, bid_reason, ask_reason)
+        limited_bid = limited_ask = False
+        level, scope, stage = 0, None, ""
+        if self._risk_controls and (bids or asks):
+            before = _total(bids), _total(asks), bids[0][0] if bids else 0, asks[0][0] if asks else 0
+            bids, asks, bid_reason, ask_reason, level, scope, stage = self._assess(
+                view, inventory, advice, bids, asks, bid_reason, ask_reason
+            )
+            limited_bid = before[0] != _total(bids) or (bool(bids) and before[2] != bids[0][0])
+            limited_ask = before[1] != _total(asks) or (bool(asks) and before[3] != asks[0][0])
+        capped_bids = self._capped(bids, Side.BUY)
+        capped_asks = self._capped(asks, Side.SELL)
+        if capped_bids is not bids or capped_asks is not asks:
+            limited_bid = limited_bid or capped_bids is not bids
+            limited_ask = limited_ask or capped_asks is not asks
+            bid_reason = bid_reason if capped_bids or not bids else int(Reason.POSITION_LIMIT)
+            ask_reason = ask_reason if capped_asks or not asks else int(Reason.POSITION_LIMIT)
+            bids, asks = capped_bids, capped_asks
+            if self.trace is not None:
+                self._trace_levels(StageKind.ENGINE, "gate limits", bids, asks, bid_reason, ask_reason)
+        return Targets(bids, asks, bid_reason, ask_reason, limited_bid, limited_ask, level, scope, stage)
+
+    def _propose(self, view: MarketView, inventory: Inventory, advice: Advice) -> QuoteProposal:
+        proposal = NO_QUOTE
+        for name, propose in self._optimizers:
+            try:
+                proposal = propose(view, inventory, advice, proposal)
+                bid_size, ask_size = proposal.bid_size, proposal.ask_size
+                if (bid_size and not (isfinite(proposal.bid) and 0.0 < bid_size < _HUGE and proposal.bid > 0.0)) or (
+                    ask_size and not (isfinite(proposal.ask) and 0.0 < ask_size < _HUGE and proposal.ask > 0.0)
+                ):
+                    raise StageFault(name, StageKind.OPTIMIZER, f"expected finite prices and sizes above 0, was {proposal!r}")
+                if bid_size and ask_size and proposal.bid >= proposal.ask:
+                    raise StageFault(
+                        name, StageKind.OPTIMIZER, f"expected bid < ask, was {proposal.bid!r} >= {proposal.ask!r}"
+                    )
+            except StageFault:
+                raise
+            except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it is recorded and budgeted
+                raise StageFault(name, StageKind.OPTIMIZER, _described(error, proposal, QuoteProposal)) from error
+            if self.trace is not None:
+                self.trace.add(StageKind.OPTIMIZER, name, proposal)
+        return proposal
+
+    def _on_grid(self, proposal: QuoteProposal, touch: Touch) -> tuple[_Levels, _Levels, int, int]:
+        """Round bids down and asks up, keep them off the touch, and build the ladder."""
+        bids: _Levels = []
+        asks: _Levels = []
+        bid_reason, ask_reason = proposal.bid_reason, proposal.ask_reason
+        if proposal.bid_size:
+            ticks = floor(proposal.bid / self._tick + _GRID_TOLERANCE)
+            if ticks >= touch.ask_ticks:
+                ticks, bid_reason = touch.ask_ticks - 1, int(Reason.POST_ONLY)
+            bids = self._levels(ticks, proposal.bid_size, -1)
+            if not bids:
+                bid_reason = int(Reason.BELOW_MINIMUM)
+        elif not bid_reason:
+            bid_reason = int(Reason.ONE_SIDED)
+        if proposal.ask_size:
+            ticks = ceil(proposal.ask / self._tick - _GRID_TOLERANCE)
+            if ticks <= touch.bid_ticks:
+                ticks, ask_reason = touch.bid_ticks + 1, int(Reason.POST_ONLY)
+            asks = self._levels(ticks, proposal.ask_size, 1)
+            if not asks:
+                ask_reason = int(Reason.BELOW_MINIMUM)
+        elif not ask_reason:
+            ask_reason = int(Reason.ONE_SIDED)
+        return bids, asks, bid_reason, ask_reason
+
+    def _levels(self, best_ticks: int, size: float, direction: int) -> _Levels:
+        ladder = self._ladder
+        lots = floor(size / self._lot + _GRID_TOLERANCE)
+        if ladder.levels == 1:
+            return [(best_ticks, lots)] if self._is_placeable(best_ticks, lots) else []
+        step = max(1, round(best_ticks * ladder.step_bps / 10_000.0))
+        levels: _Levels = []
+        for index in range(ladder.levels):
+            ticks = best_ticks + direction * step * index
+            level_lots = floor(lots * ladder.size_factor**index + _GRID_TOLERANCE)
+            if self._is_placeable(ticks, level_lots):
+                levels.append((ticks, level_lots))
+        return levels
+
+    def _is_placeable(self, ticks: int, lots: int) -> bool:
+        return lots >= self._min_lots and ticks > 0 and ticks * lots >= self._min_notional_tick_lots
+
+    def _assess(  # noqa: PLR0913 - the chain's state, passed flat to keep the hot path free of objects
+        self,
+        view: MarketView,
+        inventory: Inventory,
+        advice: Advice,
+        bids: _Levels,
+        asks: _Levels,
+        bid_reason: int,
+        ask_reason: int,
+    ) -> tuple[_Levels, _Levels, int, int, int, Scope | None, str]:
+        strongest, scope, stage = 0, None, ""
+        quotes = self._quotes(bids, asks, bid_reason, ask_reason)
+        for named, assess in self._risk_controls:
+            try:
+                verdict = assess(view, inventory, advice, quotes)
+                level, bid, bid_size, ask, ask_size, reason = verdict
+                is_same = (
+                    level == 0
+                    and bid_size == quotes.bid_size
+                    and ask_size == quotes.ask_size
+                    and (not bid_size or bid == quotes.bid)
+                    and (not ask_size or ask == quotes.ask)
+                )
+                if not is_same:
+                    bids, asks = self._tightened(named, quotes, verdict, bids, asks)
+                    if not bids and quotes.bid_size:
+                        bid_reason = int(reason)
+                    if not asks and quotes.ask_size:
+                        ask_reason = int(reason)
+                    if level > strongest:
+                        strongest, stage = int(level), named.name
+                        scope = named.scope if level >= RiskLevel.HALT else None
+                    quotes = self._quotes(bids, asks, bid_reason, ask_reason)
+            except StageFault:
+                raise
+            except Exception as error:  # noqa: BLE001 - a control that raises is a HALT of its scope, whatever it raised
+                detail = _described(error, None, RiskVerdict)
+                raise StageFault(named.name, StageKind.RISK, detail, named.scope) from error
+            if self.trace is not None:
+                self.trace.add(
+                    StageKind.RISK, named.name, quotes, level=int(level), note=_reason_note(int(reason), is_same)
+                )
+        return bids, asks, bid_reason, ask_reason, strongest, scope, stage
+
+    def _tightened(
+        self, named: NamedRiskControl, quotes: QuoteProposal, verdict: RiskVerdict, bids: _Levels, asks: _Levels
+    ) -> tuple[_Levels, _Levels]:
+        if not 0 <= verdict.level <= RiskLevel.HALT:
+            raise StageFault(named.name, StageKind.RISK, f"expected a RiskLevel, was {verdict.level!r}", named.scope)
+        if verdict.level >= RiskLevel.CANCEL_ONLY:
+            return [], []
+        return (
+            self._side_tightened(named, quotes.bid, verdict.bid, verdict.bid_size, bids, -1),
+            self._side_tightened(named, quotes.ask, verdict.ask, verdict.ask_size, asks, 1),
+        )
+
+    def _side_tightened(  # noqa: PLR0913 - one side's before and after
+        self, named: NamedRiskControl, was_price: float, price: float, size: float, levels: _Levels, away: int
+    ) -> _Levels:
+        """Apply a verdict to one side; anything looser than before is a fault of the control."""
+        if not levels:
+            if size:
+                raise StageFault(named.name, StageKind.RISK, f"expected no size on an empty side, was {size!r}", named.scope)
+            return levels
+        if not size:
+            return []
+        if not (isfinite(price) and isfinite(size) and size > 0.0 and price > 0.0):
+            raise StageFault(
+                named.name, StageKind.RISK, f"expected finite numbers above 0, was {price!r}, {size!r}", named.scope
+            )
+        ticks = ceil(price / self._tick - _GRID_TOLERANCE) if away > 0 else floor(price / self._tick + _GRID_TOLERANCE)
+        moved = (ticks - levels[0][0]) * away
+        lots = floor(size / self._lot + _GRID_TOLERANCE)
+        total = _total(levels)
+        if moved < 0 or lots > total:
+            raise StageFault(
+                named.name,
+                StageKind.RISK,
+                f"loosened the {'ask' if away > 0 else 'bid'}: price {was_price!r} -> {price!r}, "
+                f"size {total * self._lot!r} -> {size!r}",
+                named.scope,
+            )
+        if moved:
+            levels = [(level_ticks + moved * away, level_lots) for level_ticks, level_lots in levels]
+        return levels if lots == total else self._trimmed(levels, lots)
+
+    def _trimmed(self, levels: _Levels, lots: int) -> _Levels:
+        """Cut a side to `lots` in all, from the outermost level inward."""
+        kept: _Levels = []
+        for ticks, level_lots in levels:
+            taken = min(level_lots, lots)
+            if self._is_placeable(ticks, taken):
+                kept.append((ticks, taken))
+            lots -= taken
+            if lots <= 0:
+                break
+        return kept
+
+    def _capped(self, levels: _Levels, side: Side) -> _Levels:
+        """Return the levels within what the gate could approve, or the same list when nothing binds."""
+        if not levels:
+            return levels
+        capped = levels
+        cap = self._gate.order_cap_lots(levels[0][0] if side == Side.BUY else levels[-1][0])
+        if cap is not None and any(lots > cap for _, lots in levels):
+            capped = [(ticks, min(lots, cap)) for ticks, lots in levels if self._is_placeable(ticks, min(lots, cap))]
+        capacity = self._gate.capacity_lots(side)
+        if capacity is not None and _total(capped) > capacity:
+            capped = self._trimmed(capped, capacity)
+        return capped
+
+    def _quotes(self, bids: _Levels, asks: _Levels, bid_reason: int, ask_reason: int) -> QuoteProposal:
+        return QuoteProposal(
+            bids[0][0] * self._tick if bids else 0.0,
+            _total(bids) * self._lot,
+            asks[0][0] * self._tick if asks else 0.0,
+            _total(asks) * self._lot,
+            bid_reason,
+            ask_reason,
+        )
+
+    def _trace_levels(  # noqa: PLR0913 - a trace entry's fields
+        self, kind: StageKind, name: str, bids: _Levels, asks: _Levels, bid_reason: int, ask_reason: int
+    ) -> None:
+        if self.trace is not None:
+            self.trace.add(kind, name, self._quotes(bids, asks, bid_reason, ask_reason))
+
+
+_HUGE = 1e15
+"""No order is this large; beyond it float sizes are not exact in lots."""
+
+
+def _total(levels: _Levels) -> int:
+    if len(levels) == 1:
+        return levels[0][1]
+    return sum(lots for _, lots in levels)
+
+
+def _shown(price: float) -> float | None:
+    return price if isfinite(price) and price else None
+
+
+def _reason_note(reason: int, is_same: bool) -> str:  # noqa: FBT001 - a fact, not a mode
+    if is_same or not reason:
+        return ""
+    return Reason(reason).name.lower() if reason in _REASONS else str(reason)
+
+
+_REASONS = frozenset(int(reason) for reason in Reason)
+
+
+def _described(error: Exception, returned: Any, expected: type) -> str:
+    if isinstance(error, (TypeError, ValueError, AttributeError)) and returned is not None and type(returned) is not expected:
+        return f"expected a {expected.__name__}, was {returned!r}"
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,189 @@
+"""One run in progress: the engine with its venue, journal and sinks, advanced step by step by a driver.
+
+A driver only decides *when*; everything that happens at a moment is here, once, for paper, backtest and live.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mmframe.domain.orders import Fill, OrderUpdate
+from mmframe.domain.records import AdviceUpdate, OperatorCommand
+from mmframe.domain.status import RunResult
+from mmframe.engine import Engine
+from mmframe.ports import MarketObserver
+from mmframe.runtime.clocks import VirtualClock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mmframe.domain.market import MarketBatch
+    from mmframe.domain.orders import Approved, VenueEvent
+    from mmframe.domain.status import RunStatus
+    from mmframe.engine.engine import EngineEvent
+    from mmframe.engine.state import RestoredRun
+    from mmframe.runtime.journal import Journal
+    from mmframe.runtime.plan import Plan
+
+__all__ = ["Session"]
+
+
+class Session:
+    """The moving parts of one run.
+
+    Args:
+        plan: What to run.
+        journal: Where intents, fills and decisions are written before they matter; None for no record.
+        restored: A journaled run to continue from.
+
+    Attributes:
+        engine: The decision core.
+        now_ns: The time of the last step; 0 before the first.
+        started_ns: The time of the first step.
+    """
+
+    def __init__(self, plan: Plan, *, journal: Journal | None = None, restored: RestoredRun | None = None) -> None:
+        self.plan = plan
+        self.journal = journal
+        self._sinks = plan.sinks
+        wants_decisions = any(sink.wants_decisions for sink in plan.sinks) or (
+            journal is not None and journal.wants_decisions
+        )
+        self.engine = Engine(
+            plan.settings, plan.pipelines, plan.venue.capabilities, records_decisions=wants_decisions
+        )
+        self.venue = plan.venue
+        self._observe = plan.venue.observe if isinstance(plan.venue, MarketObserver) else None
+        self._books = tuple(self.engine.book(index) for index in range(len(plan.instruments)))
+        self._clock = plan.clock if isinstance(plan.clock, VirtualClock) else None
+        self._saved_state: object = None
+        self.now_ns = 0
+        self.started_ns = 0
+        if restored is not None:
+            self.engine.restore(restored)
+
+    def on_message(self, batch: MarketBatch, index: int, now_ns: int) -> None:
+        """Let one market message take effect: on the book, on our resting orders, on the quotes."""
+        engine = self.engine
+        engine.on_market(batch, index)
+        if self._observe is not None:
+            self._observe(batch, index, self._books[batch.market])
+            if self.venue.next_event_ns <= now_ns:
+                self.on_venue(now_ns)
+        if engine.wake_ns <= now_ns:
+            self.decide(now_ns)
+
+    def on_venue(self, now_ns: int) -> None:
+        """Take everything that the venue has to say up to `now_ns`."""
+        for event in self.venue.poll(now_ns):
+            self._on_venue_event(event)
+
+    def on_event(self, event: EngineEvent) -> None:
+        """Take advice or an operator's command."""
+        self.engine.handle(event)
+        if isinstance(event, AdviceUpdate):
+            if self.journal is not None:
+                self.journal.on_advice(event)
+            for sink in self._sinks:
+                sink.on_advice(event)
+        elif isinstance(event, OperatorCommand) and self.journal is not None:
+            self.journal.on_command(event)
+
+    def decide(self, now_ns: int) -> None:
+        """Make the decisions that are due and send what they approved."""
+        self._send(self.engine.decide(now_ns), now_ns)
+        if self.engine.records_decisions:
+            self._write_decisions()
+
+    def stop(self, reason: str) -> None:
+        """Stop quoting and cancel everything; keep stepping until `is_clean`."""
+        self._send(self.engine.stop(self.now_ns, reason), self.now_ns)
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether no order of ours can still be at the venue."""
+        return not self.engine.has_live_orders
+
+    def advance_to(self, now_ns: int) -> None:
+        """Move the session's time; the first call starts the run."""
+        if not self.started_ns:
+            self.started_ns = now_ns
+        self.now_ns = now_ns
+        if self._clock is not None:
+            self._clock.advance_to(now_ns)
+
+    def next_due_ns(self) -> int:
+        """Return when the venue or the engine next wants to be called."""
+        return min(self.venue.next_event_ns, self.engine.wake_ns)
+
+    def status(self) -> RunStatus:
+        """Return the run at this moment, for people."""
+        return self.engine.status(self.now_ns, started_ns=self.started_ns, mode=self.plan.mode.value)
+
+    def finish(self, ended_because: str) -> RunResult:
+        """Close sinks and return the result; the journal gets it and stays open for its owner to close."""
+        engine = self.engine
+        result = RunResult(
+            status=self.status(),
+            decision_hash=engine.decision_hash(),
+            ended_because=ended_because,
+            assumptions=self.plan.assumptions,
+            journal=self.plan.journal.path if self.journal is not None else None,
+            market_messages=engine.market_messages,
+            faults=engine.faults,
+            rejections=engine.refused_count,
+            unresolved=engine.unresolved_ids(),
+        )
+        if self.journal is not None:
+            self.journal.save_state(engine.state())
+            self.journal.finish(result)
+        for sink in self._sinks:
+            sink.close()
+        return result
+
+    def _send(self, approved: Sequence[Approved], now_ns: int) -> None:
+        if approved:
+            if self.journal is not None:
+                # On disk before it is on the wire: after a crash nothing is at the venue that the journal does not know.
+                self.journal.begin([item.action for item in approved], now_ns)
+            for item in approved:
+                self.venue.execute(item, now_ns)
+                for sink in self._sinks:
+                    sink.on_action(item.action, now_ns)
+        if self.journal is not None:
+            self._save_state()
+
+    def _on_venue_event(self, event: VenueEvent) -> None:
+        engine, journal = self.engine, self.journal
+        if isinstance(event, Fill):
+            mid = engine.mark_half_ticks(event.market) or 2 * event.price_ticks
+            if journal is not None and not journal.on_fill(event, mid):
+                return
+            engine.handle(event)
+            for sink in self._sinks:
+                sink.on_fill(event)
+            return
+        state = engine.handle(event)
+        if isinstance(event, OrderUpdate):
+            if journal is not None and state is not None:
+                journal.on_order_update(event, state)
+            for sink in self._sinks:
+                sink.on_order_update(event)
+
+    def _write_decisions(self) -> None:
+        for record in self.engine.take_records():
+            if self.journal is not None and self.journal.wants_decisions:
+                self.journal.on_decision(record)
+            for sink in self._sinks:
+                if sink.wants_decisions:
+                    sink.on_decision(record)
+
+    def _save_state(self) -> None:
+        """Write what must survive when it changed; the sequence alone follows from the intents."""
+        engine = self.engine
+        key = (engine.halt_reason, engine.is_killed, engine.day)
+        if key != self._saved_state and self.journal is not None:
+            self._saved_state = key
+            self.journal.save_state(engine.state())
+
+

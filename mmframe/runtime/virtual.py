@@ -1,0 +1,262 @@
+"""The driver on virtual time: backtests, and paper on a simulated market, at any pace.
+
+It merges three sources in time order: the venue's events, market messages, the engine's timers; in this order at equal
+times. No wall clock is read but for pacing and for the observer's interval, so the pace changes nothing that happens.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from mmframe.domain.market import NEVER_NS
+from mmframe.errors import FeedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mmframe.domain.market import MarketBatch
+    from mmframe.domain.status import RunResult
+    from mmframe.ports import Feed
+    from mmframe.runtime.driver import RunObserver, StopRequest
+    from mmframe.runtime.session import Session
+
+__all__ = ["VirtualDriver"]
+
+_CLEAN_UP_NS = 30_000_000_000
+"""Virtual time that the orders get to be gone after a stop."""
+
+_CHECK_EVERY = 256
+"""Steps between two looks at the wall clock and the stop request when running as fast as possible."""
+
+_LONGEST_SLEEP_S = 0.05
+"""So that a stop request and the observer are served while pacing."""
+
+_CLEAN_UP_STEPS = 1_000_000
+
+
+class VirtualDriver:
+    """Runs one session on virtual time.
+
+    Args:
+        session: The run.
+        speed: Virtual seconds a wall second; None for as fast as possible.
+        stop: Looked at between steps.
+        observer: Gets the state now and then.
+        limit_ns: Virtual length after which the run ends, or None.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        speed: float | None,
+        stop: StopRequest,
+        observer: RunObserver | None,
+        limit_ns: int | None,
+    ) -> None:
+        self._session = session
+        self._speed = speed
+        self._stop = stop
+        self._observer = observer
+        self._limit_ns = limit_ns
+        self._end_ns = NEVER_NS
+        self._wall_start = 0.0
+        self._next_look = 0.0
+        self._countdown = _CHECK_EVERY
+        self._source: _Source = _source(session)
+
+    def run(self) -> RunResult:
+        """Run to the end and return the result."""
+        self._wall_start = time.monotonic()
+        ended_because = self._run_market()
+        self._clean_up(ended_because)
+        result = self._session.finish(ended_because)
+        if self._observer is not None:
+            self._observer.on_status(result.status)
+        return result
+
+    def _run_market(self) -> str:
+        session, source, engine, venue = self._session, self._source, self._session.engine, self._session.venue
+        while True:
+            market_ns = source.next_ns()
+            now_ns = min(market_ns, venue.next_event_ns, engine.wake_ns)
+            if market_ns == NEVER_NS and source.is_over:
+                return "end of data"
+            if now_ns < session.now_ns:
+                now_ns = session.now_ns
+            if now_ns > self._end_ns:
+                session.advance_to(self._end_ns)
+                return "duration"
+            if not session.started_ns:
+                self._begin(now_ns)
+            reason = self._between_steps(now_ns)
+            if reason is not None:
+                return reason
+            session.advance_to(now_ns)
+            if venue.next_event_ns <= now_ns:
+                session.on_venue(now_ns)
+            elif market_ns <= now_ns:
+                batch, index = source.take(now_ns)
+                if batch is not None:
+                    session.on_message(batch, index, now_ns)
+            if engine.wake_ns <= now_ns and venue.next_event_ns > now_ns and source.next_ns() > now_ns:
+                session.decide(now_ns)
+            if engine.is_halted:
+                return "halted"
+
+    def _begin(self, now_ns: int) -> None:
+        if self._limit_ns is not None:
+            self._end_ns = now_ns + self._limit_ns
+
+    def _clean_up(self, reason: str) -> None:
+        """Cancel everything and go on, at full pace, until no order of ours is left."""
+        session, source, engine, venue = self._session, self._source, self._session.engine, self._session.venue
+        if not session.started_ns:
+            return
+        session.stop(reason)
+        end_ns = session.now_ns + _CLEAN_UP_NS
+        for _ in range(_CLEAN_UP_STEPS):
+            if session.is_clean:
+                break
+            now_ns = max(session.now_ns, min(source.next_ns(), venue.next_event_ns, engine.wake_ns))
+            if now_ns > end_ns:
+                break
+            session.advance_to(now_ns)
+            if venue.next_event_ns <= now_ns:
+                session.on_venue(now_ns)
+            elif source.next_ns() <= now_ns:
+                batch, index = source.take(now_ns)
+                if batch is not None:
+                    session.on_message(batch, index, now_ns)
+            if engine.wake_ns <= now_ns:
+                session.decide(now_ns)
+
+    def _between_steps(self, now_ns: int) -> str | None:
+        """Pace, serve the observer, and return why to stop, if anybody asked."""
+        if self._speed is None:
+            self._countdown -= 1
+            if self._countdown:
+                return None
+            self._countdown = _CHECK_EVERY
+            self._look()
+            return self._stop.reason
+        if self._stop.reason is not None:
+            return self._stop.reason
+        due = self._wall_start + (now_ns - (self._session.started_ns or now_ns)) / 1e9 / self._speed
+        while (ahead := due - time.monotonic()) > 0.0:
+            self._look()
+            time.sleep(min(ahead, _LONGEST_SLEEP_S))
+            if self._stop.reason is not None:
+                return self._stop.reason
+        self._look()
+        return None
+
+    def _look(self) -> None:
+        if self._observer is None:
+            return
+        wall = time.monotonic()
+        if wall >= self._next_look and self._session.started_ns:
+            self._next_look = wall + self._observer.interval_s
+            self._observer.on_status(self._session.status())
+
+
+class _Source:
+    """Market messages one at a time, in receive order."""
+
+    is_over = False
+    """Nothing more will come."""
+
+    def next_ns(self) -> int:
+        """Return the time of the next message; `NEVER_NS` when there is none (yet)."""
+        raise NotImplementedError
+
+    def take(self, now_ns: int) -> tuple[MarketBatch | None, int]:
+        """Return the next message as batch and index; None when the source had only to be advanced."""
+        raise NotImplementedError
+
+
+class _HistorySource(_Source):
+    """Walks the batches of a history."""
+
+    __slots__ = ("_batch", "_batches", "_index", "_last_ns", "_length", "_next_ns", "is_over")
+
+    def __init__(self, batches: Iterator[MarketBatch]) -> None:
+        self._batches = batches
+        self._batch: MarketBatch | None = None
+        self._index = 0
+        self._length = 0
+        self._last_ns = 0
+        self._next_ns = NEVER_NS
+        self.is_over = False
+        self._load()
+
+    def next_ns(self) -> int:
+        return self._next_ns
+
+    def take(self, now_ns: int) -> tuple[MarketBatch | None, int]:  # noqa: ARG002 - a history does not live on time
+        batch, index = self._batch, self._index
+        index_after = index + 1
+        if batch is not None and index_after < self._length:
+            self._index = index_after
+            self._next_ns = batch.receive_ns[index_after]
+        else:
+            self._load()
+        return batch, index
+
+    def _load(self) -> None:
+        for batch in self._batches:
+            if len(batch):
+                self._batch, self._index, self._length = batch, 0, len(batch)
+                self._next_ns = batch.receive_ns[0]
+                if self._next_ns < self._last_ns:
+                    msg = f"history: receive time went back from {self._last_ns} to {self._next_ns} ns between batches"
+                    raise FeedError(msg, hint="the history plugin must yield batches in receive order")
+                self._last_ns = batch.receive_ns[-1]
+                return
+        self._batch, self._length, self._next_ns = None, 0, NEVER_NS
+        self.is_over = True
+
+
+class _FeedSource(_Source):
+    """Walks what a virtual feed has ready."""
+
+    __slots__ = ("_feed", "_index", "_pending")
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._pending: list[MarketBatch] = []
+        self._index = 0
+
+    @property
+    def is_over(self) -> bool:  # type: ignore[override] # derived from the feed
+        return not self._pending and self._feed.next_event_ns == NEVER_NS
+
+    def next_ns(self) -> int:
+        if self._pending:
+            return self._pending[0].receive_ns[self._index]
+        return self._feed.next_event_ns
+
+    def take(self, now_ns: int) -> tuple[MarketBatch | None, int]:
+        if not self._pending:
+            self._pending = [batch for batch in self._feed.poll(now_ns) if len(batch)]
+            self._index = 0
+            if not self._pending:
+                return None, 0
+        batch, index = self._pending[0], self._index
+        if index + 1 < len(batch):
+            self._index = index + 1
+        else:
+            self._pending.pop(0)
+            self._index = 0
+        return batch, index
+
+
+def _source(session: Session) -> _Source:
+    plan = session.plan
+    if plan.history is not None:
+        return _HistorySource(iter(plan.history.batches()))
+    if plan.feed is None:
+        msg = "plan: expected a feed or a history, was neither"
+        raise FeedError(msg, hint="add a [feed] or a [history] table to the strategy file")
+    return _FeedSource(plan.feed)
