@@ -15,7 +15,7 @@ _LABEL_WIDTH = 7
 
 
 def error_text(error: MmframeError) -> str:
-    """Return `error[code]: message` with its `from`, `cause` and `fix` lines; all problems of a file one below another."""
+    """Return `error[code]: message` with its `from`, `cause` and `fix` lines; a file's problems one below another."""
     if isinstance(error, ConfigErrors):
         blocks = [error_text(problem) for problem in (*error.problems, *error.plugin_errors)]
         if len(blocks) > 1:

@@ -61,7 +61,9 @@ class RecentFills:
         role = "maker" if fill.is_maker else "taker"
         size, at = plain(instrument.size(fill.size_lots)), price(instrument.price(fill.price_ticks))
         clock = wall_time(fill.receive_ns).split(" ")[1]
-        self._lines.append(f"{clock}  {verb:<6} {size} {instrument.base} at {at}  {role}, fee {money(fill.fee)} {fill.fee_asset}")
+        self._lines.append(
+            f"{clock}  {verb:<6} {size} {instrument.base} at {at}  {role}, fee {money(fill.fee)} {fill.fee_asset}"
+        )
 
     def on_decision(self, decision: QuoteDecision) -> None:
         """Ignore it; none is made for this sink."""
@@ -145,7 +147,10 @@ def sum_pnl(parts: Iterable[ProfitAndLoss]) -> ProfitAndLoss:
     """Return the sum of profits that are in one quote asset."""
     values = list(parts)
     return ProfitAndLoss(
-        **{name: sum((getattr(value, name) for value in values), Decimal(0)) for name in ProfitAndLoss.__struct_fields__}
+        **{
+            name: sum((getattr(value, name) for value in values), Decimal(0))
+            for name in ProfitAndLoss.__struct_fields__
+        }
     )
 
 

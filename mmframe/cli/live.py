@@ -143,7 +143,9 @@ class RunView:
 
     def _foot(self, status: RunStatus) -> RenderableType:
         rate = self._rate.update(status.decisions)
-        text = Text(f" {count(status.events)} events   {count(status.decisions)} decisions ({rate:,.0f}/s)   ", style="dim")
+        text = Text(
+            f" {count(status.events)} events   {count(status.decisions)} decisions ({rate:,.0f}/s)   ", style="dim"
+        )
         text.append(f"running for {duration(status.now_ns - status.started_ns)}   ")
         if status.is_halted:
             return text.append(f"halted: {status.halt_reason}", style="bold red")
@@ -189,7 +191,8 @@ def _account(market: MarketStatus) -> RenderableType:
         pnl.append(f"{'  ' if index else ''}{label} ", style="dim").append_text(_amount(value))
     table.add_row("P&L", pnl)
     base = market.instrument.partition("/")[0]
-    activity = f"{count(market.orders)} sent, {len(market.working)} resting; {count(market.fills)} fills, {plain(market.volume)} {base}"
+    sent, fills = f"{count(market.orders)} sent", f"{count(market.fills)} fills"
+    activity = f"{sent}, {len(market.working)} resting; {fills}, {plain(market.volume)} {base}"
     restriction = risk_text(market.risk_level)
     table.add_row("orders", Text(activity).append(f"   {restriction}" if restriction else "", style="yellow"))
     return table

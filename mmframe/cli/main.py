@@ -32,6 +32,8 @@ INTERRUPTED_STATUS = 130
 CLOSED_PIPE_STATUS = 141
 """What shells report for a process that SIGPIPE ended: the reader of our output went away."""
 _BLOCK_PREFIX = "no:"
+_OUTPUT_ERRNOS = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF})
+"""What writing a result can fail with; other code wraps its own failures in an `MmframeError`."""
 
 
 class _Command(NamedTuple):
@@ -42,10 +44,18 @@ class _Command(NamedTuple):
 
 _COMMANDS = {
     "run": _Command("mmframe.cli.run", "run_command", "Run a strategy: paper, backtest or live."),
-    "check": _Command("mmframe.cli.check", "check_command", "Show everything wrong with a strategy file, or what it would run."),
-    "explain": _Command("mmframe.cli.explain", "explain_command", "Say why a quote stands where it stands, or why there is none."),
-    "plugins": _Command("mmframe.cli.plugins", "plugins_command", "List installed plugins, components and their options."),
-    "schema": _Command("mmframe.cli.schema", "schema_command", "Describe the strategy file, for people or as JSON Schema."),
+    "check": _Command(
+        "mmframe.cli.check", "check_command", "Show everything wrong with a strategy file, or what it would run."
+    ),
+    "explain": _Command(
+        "mmframe.cli.explain", "explain_command", "Say why a quote stands where it stands, or why there is none."
+    ),
+    "plugins": _Command(
+        "mmframe.cli.plugins", "plugins_command", "List installed plugins, components and their options."
+    ),
+    "schema": _Command(
+        "mmframe.cli.schema", "schema_command", "Describe the strategy file, for people or as JSON Schema."
+    ),
     "new": _Command("mmframe.cli.new", "new_command", "Start a plugin package of your own."),
     "bench": _Command("mmframe.cli.bench", "bench_command", "Measure speed against named references."),
 }
@@ -82,7 +92,9 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.summary) for name, command in _COMMANDS.items()])
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         command = self.get_command(ctx, name)
         if command is not None:
@@ -95,7 +107,7 @@ class _LazyGroup(click.Group):
 
 def _plugin_command(ctx: click.Context, name: str) -> click.Command | None:
     # A plugin's commands are known only once it is imported; only an unknown word is worth importing every plugin for.
-    from mmframe.cli.plugin_commands import collect_commands  # noqa: PLC0415 - keeps the registry out of quick commands
+    from mmframe.cli.plugin_commands import collect_commands
 
     found = collect_commands(_options(ctx).blocked)
     if name in found.commands:
@@ -118,7 +130,7 @@ def _blocked_names(ctx: click.Context, parameter: click.Parameter, values: tuple
     return frozenset(value.removeprefix(_BLOCK_PREFIX) for value in values)
 
 
-def _show_version(ctx: click.Context, parameter: click.Parameter, *, value: bool) -> None:
+def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     del parameter
     if value:
         python = ".".join(map(str, sys.version_info[:3]))
@@ -157,10 +169,12 @@ Ctrl+C; 141 the reader of the output went away.
     help="Keep the plugin NAME from being imported; repeatable.",
 )
 @click.option("--traceback", is_flag=True, help="Show the traceback of expected errors too.")
-@click.option("-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version.")
+@click.option(
+    "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
 @click.pass_context
 def commands(ctx: click.Context, *, blocked: frozenset[str], traceback: bool) -> None:
-    """Compose a market-making strategy from plugins and run it: one TOML file, one engine for paper, backtest and live."""
+    """Compose a market-making strategy from plugins and run it: one TOML file, one engine for every mode."""
     del traceback  # read from the command line itself, since errors may come before it is parsed
     ctx.obj = GlobalOptions(blocked)
     if ctx.invoked_subcommand is None:
@@ -179,8 +193,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:
         status = _after_closed_pipe()
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EIO, errno.EBADF}:
-            raise
         status = _after_unwritable_output(error)
     sys.exit(status)
 
@@ -195,11 +207,12 @@ def _run(words: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         note(paint("aborted", fg="red"))
         status = INTERRUPTED_STATUS
-    except OSError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever it is, it is a bug, and it is reported
+    except Exception as error:  # the outermost frame: whatever it is, it is a bug, and it is reported
+        if isinstance(error, OSError) and error.errno in _OUTPUT_ERRNOS:
+            raise
         status = _report_bug(error, words)
-    sys.stdout.flush()
+    if sys.stdout is not None:  # closed by the caller, as with `>&-`
+        sys.stdout.flush()
     return status
 
 
@@ -216,7 +229,15 @@ def _invoke(words: list[str]) -> int:
 def _usage_error(error: click.ClickException) -> UsageError:
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context is not None else "mmframe"
-    return UsageError(error.format_message().rstrip("."), hint=f"`{path} --help` shows what it takes")
+    message = error.format_message().rstrip(".")
+    if (
+        isinstance(error, click.BadParameter)
+        and error.param is not None
+        and not isinstance(error, click.MissingParameter)
+    ):
+        name = error.param.opts[0] if isinstance(error.param, click.Option) else error.param.make_metavar(error.ctx)
+        message = f"{name}: {error.message.rstrip('.')}"
+    return UsageError(message, hint=f"`{path} --help` shows what it takes")
 
 
 def _report(error: MmframeError, words: list[str]) -> int:
@@ -249,7 +270,11 @@ def _after_closed_pipe() -> int:
 
 def _after_unwritable_output(error: OSError) -> int:
     _silence(sys.stdout)
-    note(error_text(UsageError(f"cannot write the output: {error.strerror}", hint="free the disk or choose another file")))
+    note(
+        error_text(
+            UsageError(f"cannot write the output: {error.strerror}", hint="free the disk or choose another file")
+        )
+    )
     return int(ExitCode.USAGE)
 
 
@@ -261,5 +286,3 @@ def _silence(stream: Any) -> None:
         return  # no descriptor behind the stream: nothing that could complain at exit
     finally:
         os.close(nowhere)
-
-

@@ -129,7 +129,8 @@ class PlainStatus:
         rate = self._rate.update(status.decisions)
         note(
             f"[{duration(status.now_ns - status.started_ns)}{done}] {count(status.events)} events, "
-            f"{count(status.decisions)} decisions ({rate:,.0f}/s)" + (f", HALTED: {status.halt_reason}" if status.is_halted else "")
+            f"{count(status.decisions)} decisions ({rate:,.0f}/s)"
+            + (f", HALTED: {status.halt_reason}" if status.is_halted else "")
         )
         for market in status.markets:
             note(f"  {self._market_line(market)}")
@@ -138,11 +139,17 @@ class PlainStatus:
 
     def _market_line(self, market: MarketStatus) -> str:
         spread = spread_bps(market.bid, market.ask)
+        ours = " / ".join(
+            quote_text(side, quote, reason, self._reasons)
+            for side, quote, reason in (
+                ("bid", market.our_bid, market.bid_reason),
+                ("ask", market.our_ask, market.ask_reason),
+            )
+        )
         parts = [
             f"{market.instrument}: book {book_text(market.book_state)}",
             f"market {market.bid}/{market.ask}" + ("" if spread is None else f" ({spread:.1f} bps)"),
-            f"ours {quote_text('bid', market.our_bid, market.bid_reason, self._reasons)}"
-            f" / {quote_text('ask', market.our_ask, market.ask_reason, self._reasons)}",
+            f"ours {ours}",
             position_text(market),
             f"P&L {money(market.pnl.total)} {market.quote_asset} ({pnl_split(market.pnl)})",
             f"{count(market.orders)} orders, {count(market.fills)} fills",

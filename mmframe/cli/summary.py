@@ -101,7 +101,10 @@ def _market_lines(market: MarketStatus, reasons: Mapping[int, str]) -> list[str]
         rows.append(("fees", f"{fees} paid besides, which cannot be valued in {market.quote_asset}"))
     missing = [
         quote_text(side, ours, reason, reasons)
-        for side, ours, reason in (("bid", market.our_bid, market.bid_reason), ("ask", market.our_ask, market.ask_reason))
+        for side, ours, reason in (
+            ("bid", market.our_bid, market.bid_reason),
+            ("ask", market.our_ask, market.ask_reason),
+        )
         if ours is None and reason
     ]
     if missing:
@@ -135,7 +138,8 @@ def _journal_lines(result: RunResult) -> list[str]:
 def _totals(result: RunResult) -> dict[str, ProfitAndLoss]:
     assets = dict.fromkeys(market.quote_asset for market in result.status.markets)
     return {
-        asset: sum_pnl(market.pnl for market in result.status.markets if market.quote_asset == asset) for asset in assets
+        asset: sum_pnl(market.pnl for market in result.status.markets if market.quote_asset == asset)
+        for asset in assets
     }
 
 
