@@ -111,9 +111,7 @@ class Signal(Protocol):
 class Optimizer(Protocol):
     """One stage of the quoting chain."""
 
-    def propose(
-        self, view: MarketView, inventory: Inventory, advice: Advice, proposal: QuoteProposal
-    ) -> QuoteProposal:
+    def propose(self, view: MarketView, inventory: Inventory, advice: Advice, proposal: QuoteProposal) -> QuoteProposal:
         """Return the quotes after this stage, unrounded; the kernel rounds bids down and asks up."""
         ...
 
@@ -122,9 +120,7 @@ class Optimizer(Protocol):
 class RiskControl(Protocol):
     """One control of the risk chain. It may only tighten; anything else is a HALT of its scope."""
 
-    def assess(
-        self, view: MarketView, inventory: Inventory, advice: Advice, proposal: QuoteProposal
-    ) -> RiskVerdict:
+    def assess(self, view: MarketView, inventory: Inventory, advice: Advice, proposal: QuoteProposal) -> RiskVerdict:
         """Return the same quotes, or less: prices further from the touch, sizes smaller, level higher."""
         ...
 

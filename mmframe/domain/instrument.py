@@ -113,7 +113,7 @@ class Instrument:
         except InvalidOperation:
             msg = f"{self.symbol} {name}: expected a decimal number, was {value!r}"
             raise DomainError(msg) from None
-        if not number.is_finite() or abs(number.adjusted()) > 30:  # noqa: PLR2004 - far beyond any price; keeps '1E+1000000' cheap
+        if not number.is_finite() or abs(number.adjusted()) > 30:
             msg = f"{self.symbol} {name}: expected a finite number of sane magnitude, was {str(value)!r}"
             raise DomainError(msg)
         units = number / step

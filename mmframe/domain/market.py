@@ -155,5 +155,7 @@ class MarketBatch:
             raise DomainError(msg)
         for index in range(changes):
             if self.sides[index] not in sides or self.lots[index] < 0:
-                msg = f"batch change {index}: expected a Side and lots >= 0, was {self.sides[index]}, {self.lots[index]}"
+                msg = (
+                    f"batch change {index}: expected a Side and lots >= 0, was {self.sides[index]}, {self.lots[index]}"
+                )
                 raise DomainError(msg)

@@ -11,12 +11,12 @@ from enum import IntEnum
 from typing import NamedTuple
 
 __all__ = [
+    "NEUTRAL_ADVICE",
     "NO_QUOTE",
     "Advice",
     "BookTick",
     "Inventory",
     "MarketView",
-    "NEUTRAL_ADVICE",
     "QuoteProposal",
     "Reason",
     "RiskLevel",

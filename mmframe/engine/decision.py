@@ -36,7 +36,10 @@ def decision_record(  # noqa: PLR0913 - the parts of one decision
         bid_reason = reason if targets is None else targets.bid_reason
         ask_reason = reason if targets is None else targets.ask_reason
         note = "decision skipped; orders left as they are" if targets is None else Reason(bid_reason).name.lower()
-        stages = (*stages, StageRecord(StageKind.ENGINE, "precondition", None, 0.0, None, 0.0, bid_reason, ask_reason, note=note))
+        stages = (
+            *stages,
+            StageRecord(StageKind.ENGINE, "precondition", None, 0.0, None, 0.0, bid_reason, ask_reason, note=note),
+        )
     else:
         bid_reason, ask_reason = targets.bid_reason, targets.ask_reason
     is_quotable = targets is not None and bool(market.last_view and market.last_view.now_ns == now_ns)
@@ -46,9 +49,7 @@ def decision_record(  # noqa: PLR0913 - the parts of one decision
         now_ns=now_ns,
         view=_view_fields(market) if is_quotable else _touch_fields(market),
         inventory=_inventory_fields(market),
-        advice={
-            name: float(value) for name, value in zip(market.advice._fields, market.advice, strict=True)
-        },
+        advice={name: float(value) for name, value in zip(market.advice._fields, market.advice, strict=True)},
         stages=stages,
         bids=_levels(targets.bids) if targets else (),
         asks=_levels(targets.asks) if targets else (),
@@ -90,7 +91,4 @@ def _inventory_fields(market: EngineMarket) -> dict[str, float | None]:
     inventory = market.last_inventory
     if inventory is None:
         return {}
-    return {
-        name: value if isfinite(value) else None
-        for name, value in zip(inventory._fields, inventory, strict=True)
-    }
+    return {name: value if isfinite(value) else None for name, value in zip(inventory._fields, inventory, strict=True)}

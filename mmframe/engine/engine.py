@@ -24,6 +24,7 @@ from mmframe.domain.orders import (
     CancelAll,
     Fill,
     OpenOrdersReport,
+    OrderState,
     OrderUpdate,
     QueryOrder,
     Replace,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mmframe.domain.market import MarketBatch
-    from mmframe.domain.orders import Action, OrderState, VenueCapabilities
+    from mmframe.domain.orders import Action, VenueCapabilities
     from mmframe.engine.settings import EngineSettings, MarketPipeline
     from mmframe.engine.state import RestoredRun
     from mmframe.ports import Book
@@ -166,8 +167,7 @@ class Engine:
                 due_ns = now_ns
             if due_ns < market.due_ns:
                 market.due_ns = due_ns
-                if due_ns < self.wake_ns:
-                    self.wake_ns = due_ns
+                self.wake_ns = min(self.wake_ns, due_ns)
 
     def handle(self, event: EngineEvent) -> OrderState | None:
         """Apply a venue event, advice or a command; return the state of the order that it was about, if any."""
@@ -189,11 +189,8 @@ class Engine:
         elif isinstance(event, VenueStatus):
             self._is_venue_up = event.is_up
             self._make_due(ALL_MARKETS, event.receive_ns)
-        elif isinstance(event, BalanceUpdate):
-            self.balances[event.asset] = event
         else:
-            msg = f"engine event: expected a venue event, advice or command, was {type(event).__name__}"
-            raise TypeError(msg)
+            self.balances[event.asset] = event
         return state
 
     def decide(self, now_ns: int) -> list[Approved]:
@@ -251,6 +248,14 @@ class Engine:
     def halt_reason(self) -> str:
         """Return why the whole strategy is halted; empty when it is not."""
         return self._gate.halt_reason
+
+    def count_canceled(self, client_ids: Sequence[str]) -> int:
+        """Return how many of these orders have ended as CANCELED."""
+        return sum(
+            market.tracker.final_state(client_id) is OrderState.CANCELED
+            for client_id in client_ids
+            for market in self._markets
+        )
 
     @property
     def day(self) -> int:
@@ -347,9 +352,7 @@ class Engine:
             market.bid_reason, market.ask_reason = targets.bid_reason, targets.ask_reason
             market.risk_level = targets.level
             self._hash.update(
-                self._encode(
-                    (now_ns, market.index, targets.bids, targets.asks, targets.bid_reason, targets.ask_reason)
-                )
+                self._encode((now_ns, market.index, targets.bids, targets.asks, targets.bid_reason, targets.ask_reason))
             )
         if self.records_decisions:
             self._records.append(
@@ -377,7 +380,9 @@ class Engine:
         except StageFault as fault:
             return self._on_stage_fault(market, fault)
         except Exception as error:  # noqa: BLE001 - a signal may raise anything; it is recorded and budgeted
-            return self._on_stage_fault(market, StageFault("signals", StageKind.ENGINE, f"{type(error).__name__}: {error}"))
+            return self._on_stage_fault(
+                market, StageFault("signals", StageKind.ENGINE, f"{type(error).__name__}: {error}")
+            )
         market.consecutive_faults = 0
         if targets.halt_scope is not None:
             self._halt(
@@ -457,7 +462,7 @@ class Engine:
             result = self._gate.check(action, now_ns)
             if isinstance(result, Approved):
                 self._send(market, result, now_ns, approved)
-        if any(order.state.value == "unknown" for order in market.tracker):
+        if any(order.state is OrderState.UNKNOWN for order in market.tracker):
             market.due_ns = min(market.due_ns, now_ns)
 
     def _no_quote_reason(self, market: EngineMarket, now_ns: int) -> int:
@@ -559,7 +564,7 @@ class Engine:
 
     def _market_status(self, market: EngineMarket) -> MarketStatus:
         instrument, ledger, touch = market.instrument, market.ledger, market.touch
-        resting = {Side.BUY: None, Side.SELL: None}
+        resting: dict[Side, int] = {}
         working = []
         for order in market.tracker:
             working.append(
@@ -571,13 +576,10 @@ class Engine:
                     leaves=instrument.size(order.leaves_lots),
                 )
             )
-            best = resting[order.side]
-            better = best is None or (
-                order.price_ticks > best if order.side == Side.BUY else order.price_ticks < best
-            )
-            if order.has_been_open and better:
-                resting[order.side] = order.price_ticks
-        our_bid, our_ask = resting[Side.BUY], resting[Side.SELL]
+            if order.has_been_open:
+                best = max if order.side == Side.BUY else min
+                resting[order.side] = best(order.price_ticks, resting.get(order.side, order.price_ticks))
+        our_bid, our_ask = resting.get(Side.BUY), resting.get(Side.SELL)
         return MarketStatus(
             instrument=instrument.symbol,
             book_state=market.book_state,
@@ -612,5 +614,3 @@ def _reason_text(reason: int) -> str:
         return Reason(reason).name.lower().replace("_", " ")
     except ValueError:
         return f"reason {reason}"
-
-

@@ -45,6 +45,7 @@ class EngineMarket:
         "_lot",
         "_max_position",
         "_order_size",
+        "_signal_names",
         "_signal_reads",
         "_signals_type",
         "_target",
@@ -121,10 +122,11 @@ class EngineMarket:
         self._target = market.target_position_lots * self._lot
         self._max_position = market.max_position
         signals = components.signals
-        self._signals_type = namedtuple("Signals", [named.name for named in signals])  # type: ignore[misc] # noqa: PYI024 - its fields are the strategy file's
+        self._signal_names = tuple(named.name for named in signals)
+        self._signals_type: type[tuple[float, ...]] = namedtuple("Signals", self._signal_names)  # type: ignore[misc] # noqa: PYI024 - its fields are the strategy file's
         self._signal_reads = tuple(named.signal.read for named in signals)
-        self._tick_signals = tuple(s for named in signals if (s := named.signal.on_touch) is not None)
-        self._trade_signals = tuple(s for named in signals if (s := named.signal.on_trade) is not None)
+        self._tick_signals = tuple(take for named in signals if (take := named.signal.on_touch) is not None)
+        self._trade_signals = tuple(react for named in signals if (react := named.signal.on_trade) is not None)
 
     @property
     def stale_deadline_ns(self) -> int:
@@ -228,7 +230,7 @@ class EngineMarket:
         """Return the signals of the last view by name."""
         if self.last_view is None:
             return {}
-        return dict(zip(self._signals_type._fields, self.last_view.signals, strict=True))
+        return dict(zip(self._signal_names, self.last_view.signals, strict=True))
 
     def _revive(self) -> bool:
         """A message ends staleness; return whether it did."""
@@ -255,7 +257,10 @@ class EngineMarket:
         now_ns = batch.receive_ns[index]
         for change in range(batch.offsets[index], batch.offsets[index + 1]):
             trade = TradeTick(
-                now_ns, batch.ticks[change] * self._tick, batch.lots[change] * self._lot, _TAKER_SIGN[batch.sides[change]]
+                now_ns,
+                batch.ticks[change] * self._tick,
+                batch.lots[change] * self._lot,
+                _TAKER_SIGN[batch.sides[change]],
             )
             for on_trade in self._trade_signals:
                 on_trade(trade)
@@ -276,5 +281,3 @@ class EngineMarket:
             ),
         )
         return book_tick
-
-

@@ -74,7 +74,7 @@ class TrackedOrder:
         "version",
     )
 
-    def __init__(self, market: int, client_id: str, side: Side, price_ticks: int, size_lots: int) -> None:  # noqa: PLR0913 - an order's identity
+    def __init__(self, market: int, client_id: str, side: Side, price_ticks: int, size_lots: int) -> None:
         self.market = market
         self.client_id = client_id
         self.side = side

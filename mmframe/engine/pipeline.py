@@ -167,14 +167,16 @@ class Pipeline:
                 if (bid_size and not (isfinite(proposal.bid) and 0.0 < bid_size < _HUGE and proposal.bid > 0.0)) or (
                     ask_size and not (isfinite(proposal.ask) and 0.0 < ask_size < _HUGE and proposal.ask > 0.0)
                 ):
-                    raise StageFault(name, StageKind.OPTIMIZER, f"expected finite prices and sizes above 0, was {proposal!r}")
+                    raise StageFault(
+                        name, StageKind.OPTIMIZER, f"expected finite prices and sizes above 0, was {proposal!r}"
+                    )
                 if bid_size and ask_size and proposal.bid >= proposal.ask:
                     raise StageFault(
                         name, StageKind.OPTIMIZER, f"expected bid < ask, was {proposal.bid!r} >= {proposal.ask!r}"
                     )
             except StageFault:
                 raise
-            except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it is recorded and budgeted
+            except Exception as error:
                 raise StageFault(name, StageKind.OPTIMIZER, _described(error, proposal, QuoteProposal)) from error
             if self.trace is not None:
                 self.trace.add(StageKind.OPTIMIZER, name, proposal)
@@ -257,7 +259,7 @@ class Pipeline:
                     quotes = self._quotes(bids, asks, bid_reason, ask_reason)
             except StageFault:
                 raise
-            except Exception as error:  # noqa: BLE001 - a control that raises is a HALT of its scope, whatever it raised
+            except Exception as error:
                 detail = _described(error, None, RiskVerdict)
                 raise StageFault(named.name, StageKind.RISK, detail, named.scope) from error
             if self.trace is not None:
@@ -284,7 +286,9 @@ class Pipeline:
         """Apply a verdict to one side; anything looser than before is a fault of the control."""
         if not levels:
             if size:
-                raise StageFault(named.name, StageKind.RISK, f"expected no size on an empty side, was {size!r}", named.scope)
+                raise StageFault(
+                    named.name, StageKind.RISK, f"expected no size on an empty side, was {size!r}", named.scope
+                )
             return levels
         if not size:
             return []
@@ -374,6 +378,10 @@ _REASONS = frozenset(int(reason) for reason in Reason)
 
 
 def _described(error: Exception, returned: Any, expected: type) -> str:
-    if isinstance(error, (TypeError, ValueError, AttributeError)) and returned is not None and type(returned) is not expected:
+    if (
+        isinstance(error, (TypeError, ValueError, AttributeError))
+        and returned is not None
+        and type(returned) is not expected
+    ):
         return f"expected a {expected.__name__}, was {returned!r}"
     return f"{type(error).__name__}: {error}"

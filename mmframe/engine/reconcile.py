@@ -78,9 +78,7 @@ class Reconciler:
             submits.append(Submit(self._market, self._next_client_id(), side, ticks, lots))
         return cancels + moves + submits, kept
 
-    def _sorted_resting(
-        self, side: Side, tracker: OrderTracker, wanted: list[tuple[int, int]]
-    ) -> list[TrackedOrder]:
+    def _sorted_resting(self, side: Side, tracker: OrderTracker, wanted: list[tuple[int, int]]) -> list[TrackedOrder]:
         """Return the resting orders best first; those whose answer is awaited take the nearest target off `wanted`."""
         resting = []
         for order in tracker:
@@ -105,9 +103,7 @@ class Reconciler:
             return False
         return abs(leaves - lots) <= self._settings.size_tolerance * lots
 
-    def _move(
-        self, order: TrackedOrder, ticks: int, lots: int, *, cancels: list[Action], moves: list[Action]
-    ) -> None:
+    def _move(self, order: TrackedOrder, ticks: int, lots: int, *, cancels: list[Action], moves: list[Action]) -> None:
         is_shrink = ticks == order.price_ticks and lots < order.leaves_lots
         if self._can_amend and (self._shrink_keeps_priority or not is_shrink):
             moves.append(Amend(self._market, order.client_id, ticks, lots, order.version))

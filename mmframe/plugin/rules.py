@@ -65,7 +65,16 @@ class SignalRule:
         on_trade: `(params, state, trade)`, or None.
     """
 
-    __slots__ = ("on_touch", "on_touch_function", "on_trade", "on_trade_function", "params", "read", "read_function", "state")
+    __slots__ = (
+        "on_touch",
+        "on_touch_function",
+        "on_trade",
+        "on_trade_function",
+        "params",
+        "read",
+        "read_function",
+        "state",
+    )
 
     on_touch: Callable[[BookTick], None] | None
     on_trade: Callable[[TradeTick], None] | None

@@ -33,5 +33,4 @@ class VirtualClock:
 
     def advance_to(self, now_ns: int) -> None:
         """Move to `now_ns`; an earlier time is ignored."""
-        if now_ns > self.time_ns:
-            self.time_ns = now_ns
+        self.time_ns = max(self.time_ns, now_ns)

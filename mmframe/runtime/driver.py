@@ -1,4 +1,4 @@
-"""Runs a plan: the one entry to paper, backtest and live. Chooses the clock; what happens at a moment is `Session`'s."""
+"""Runs a plan: the one entry to paper, backtest and live. A driver knows *when*; `Session` knows what happens."""
 
 from __future__ import annotations
 

@@ -49,14 +49,13 @@ class Session:
         wants_decisions = any(sink.wants_decisions for sink in plan.sinks) or (
             journal is not None and journal.wants_decisions
         )
-        self.engine = Engine(
-            plan.settings, plan.pipelines, plan.venue.capabilities, records_decisions=wants_decisions
-        )
+        self.engine = Engine(plan.settings, plan.pipelines, plan.venue.capabilities, records_decisions=wants_decisions)
         self.venue = plan.venue
         self._observe = plan.venue.observe if isinstance(plan.venue, MarketObserver) else None
         self._books = tuple(self.engine.book(index) for index in range(len(plan.instruments)))
         self._clock = plan.clock if isinstance(plan.clock, VirtualClock) else None
         self._saved_state: object = None
+        self._live_at_stop: tuple[str, ...] = ()
         self.now_ns = 0
         self.started_ns = 0
         if restored is not None:
@@ -97,6 +96,7 @@ class Session:
 
     def stop(self, reason: str) -> None:
         """Stop quoting and cancel everything; keep stepping until `is_clean`."""
+        self._live_at_stop = self.engine.unresolved_ids()
         self._send(self.engine.stop(self.now_ns, reason), self.now_ns)
 
     @property
@@ -132,6 +132,7 @@ class Session:
             market_messages=engine.market_messages,
             faults=engine.faults,
             rejections=engine.refused_count,
+            cancelled=engine.count_canceled(self._live_at_stop),
             unresolved=engine.unresolved_ids(),
         )
         if self.journal is not None:
@@ -144,7 +145,7 @@ class Session:
     def _send(self, approved: Sequence[Approved], now_ns: int) -> None:
         if approved:
             if self.journal is not None:
-                # On disk before it is on the wire: after a crash nothing is at the venue that the journal does not know.
+                # On disk before it is on the wire: a crash leaves nothing at the venue that the journal does not know.
                 self.journal.begin([item.action for item in approved], now_ns)
             for item in approved:
                 self.venue.execute(item, now_ns)
@@ -185,5 +186,3 @@ class Session:
         if key != self._saved_state and self.journal is not None:
             self._saved_state = key
             self.journal.save_state(engine.state())
-
-

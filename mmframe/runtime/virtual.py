@@ -80,11 +80,9 @@ class VirtualDriver:
         session, source, engine, venue = self._session, self._source, self._session.engine, self._session.venue
         while True:
             market_ns = source.next_ns()
-            now_ns = min(market_ns, venue.next_event_ns, engine.wake_ns)
             if market_ns == NEVER_NS and source.is_over:
                 return "end of data"
-            if now_ns < session.now_ns:
-                now_ns = session.now_ns
+            now_ns = max(session.now_ns, min(market_ns, venue.next_event_ns, engine.wake_ns))
             if now_ns > self._end_ns:
                 session.advance_to(self._end_ns)
                 return "duration"
@@ -93,17 +91,22 @@ class VirtualDriver:
             reason = self._between_steps(now_ns)
             if reason is not None:
                 return reason
-            session.advance_to(now_ns)
-            if venue.next_event_ns <= now_ns:
-                session.on_venue(now_ns)
-            elif market_ns <= now_ns:
-                batch, index = source.take(now_ns)
-                if batch is not None:
-                    session.on_message(batch, index, now_ns)
-            if engine.wake_ns <= now_ns and venue.next_event_ns > now_ns and source.next_ns() > now_ns:
-                session.decide(now_ns)
+            self._step(now_ns, market_ns)
             if engine.is_halted:
                 return "halted"
+
+    def _step(self, now_ns: int, market_ns: int) -> None:
+        """Do the first thing that is due at `now_ns`: what the venue says, a market message, a decision."""
+        session = self._session
+        session.advance_to(now_ns)
+        if session.venue.next_event_ns <= now_ns:
+            session.on_venue(now_ns)
+        elif market_ns <= now_ns:
+            batch, index = self._source.take(now_ns)
+            if batch is not None:
+                session.on_message(batch, index, now_ns)
+        else:
+            session.decide(now_ns)
 
     def _begin(self, now_ns: int) -> None:
         if self._limit_ns is not None:
@@ -111,7 +114,7 @@ class VirtualDriver:
 
     def _clean_up(self, reason: str) -> None:
         """Cancel everything and go on, at full pace, until no order of ours is left."""
-        session, source, engine, venue = self._session, self._source, self._session.engine, self._session.venue
+        session, source = self._session, self._source
         if not session.started_ns:
             return
         session.stop(reason)
@@ -119,18 +122,11 @@ class VirtualDriver:
         for _ in range(_CLEAN_UP_STEPS):
             if session.is_clean:
                 break
-            now_ns = max(session.now_ns, min(source.next_ns(), venue.next_event_ns, engine.wake_ns))
+            market_ns = source.next_ns()
+            now_ns = max(session.now_ns, min(market_ns, session.venue.next_event_ns, session.engine.wake_ns))
             if now_ns > end_ns:
                 break
-            session.advance_to(now_ns)
-            if venue.next_event_ns <= now_ns:
-                session.on_venue(now_ns)
-            elif source.next_ns() <= now_ns:
-                batch, index = source.take(now_ns)
-                if batch is not None:
-                    session.on_message(batch, index, now_ns)
-            if engine.wake_ns <= now_ns:
-                session.decide(now_ns)
+            self._step(now_ns, market_ns)
 
     def _between_steps(self, now_ns: int) -> str | None:
         """Pace, serve the observer, and return why to stop, if anybody asked."""

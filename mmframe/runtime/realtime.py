@@ -1,0 +1,163 @@
+"""The driver on the machine's clock: paper on a live feed, and live.
+
+Feed and venue run as tasks that only receive, queue and notify; one loop drains them in time order and steps the
+session. The loop never waits while something is due, and nothing of the quoting path awaits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from mmframe.errors import FeedError, MmframeError
+from mmframe.runtime.clocks import SystemClock
+
+if TYPE_CHECKING:
+    from mmframe.domain.status import RunResult
+    from mmframe.ports import Clock
+    from mmframe.runtime.driver import RunObserver, StopRequest
+    from mmframe.runtime.session import Session
+
+__all__ = ["RealTimeDriver"]
+
+_LONGEST_WAIT_S = 0.25
+"""So that a stop request, the observer and the clock are served when nothing else happens."""
+
+_CLEAN_UP_S = 30.0
+"""Time that the orders get to be gone after a stop."""
+
+
+class RealTimeDriver:
+    """Runs one session on the machine's clock.
+
+    Args:
+        session: The run.
+        stop: Looked at between steps.
+        observer: Gets the state now and then.
+        limit_ns: Length after which the run ends, or None.
+        clock: Where the time comes from; by default the plan's clock, else the machine's.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        stop: StopRequest,
+        observer: RunObserver | None,
+        limit_ns: int | None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._session = session
+        self._stop = stop
+        self._observer = observer
+        self._limit_ns = limit_ns
+        self._clock: Clock = clock or session.plan.clock or SystemClock()
+        self._next_look_ns = 0
+        self._is_feed_over = False
+        self._news = anyio.Event()
+
+    def run(self) -> RunResult:
+        """Run to the end and return the result."""
+        return anyio.run(self.run_async)
+
+    async def run_async(self) -> RunResult:
+        """Run to the end inside a running event loop."""
+        session = self._session
+        feed, venue = session.plan.feed, session.venue
+        if feed is None:
+            msg = "live feed: the strategy file has none"
+            raise FeedError(msg, hint="add a [feed] table to the strategy file")
+        ended_because = ""
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._run_feed)
+                tasks.start_soon(venue.run, self._notify)
+                ended_because = await self._run_market()
+                await self._clean_up(ended_because)
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise _first_expected(group) from group
+        result = session.finish(ended_because)
+        if self._observer is not None:
+            self._observer.on_status(result.status)
+        return result
+
+    async def _run_feed(self) -> None:
+        feed = self._session.plan.feed
+        if feed is not None:
+            await feed.run(self._notify)
+        self._is_feed_over = True
+        self._notify()
+
+    def _notify(self) -> None:
+        self._news.set()
+
+    async def _run_market(self) -> str:
+        session = self._session
+        end_ns = None if self._limit_ns is None else self._clock.now_ns() + self._limit_ns
+        session.advance_to(self._clock.now_ns())
+        while True:
+            self._news = anyio.Event()
+            is_over = self._is_feed_over
+            self._step()
+            if self._stop.reason is not None:
+                return self._stop.reason
+            if session.engine.is_halted:
+                return "halted"
+            if end_ns is not None and session.now_ns >= end_ns:
+                return "duration"
+            if is_over:
+                return "end of data"
+            await self._wait()
+
+    async def _clean_up(self, reason: str) -> None:
+        """Cancel everything and go on until no order of ours is left or the time is up."""
+        session = self._session
+        session.stop(reason)
+        with anyio.move_on_after(_CLEAN_UP_S):
+            while not session.is_clean:
+                self._news = anyio.Event()
+                self._step()
+                if not session.is_clean:
+                    await self._wait()
+
+    def _step(self) -> None:
+        """Take everything that is known by now, in time order."""
+        session, venue = self._session, self._session.venue
+        feed = session.plan.feed
+        now_ns = self._clock.now_ns()
+        for batch in feed.poll(now_ns) if feed is not None else ():
+            for index, receive_ns in enumerate(batch.receive_ns):
+                if venue.next_event_ns <= receive_ns:
+                    session.on_venue(receive_ns)
+                session.advance_to(max(receive_ns, session.now_ns))
+                session.on_message(batch, index, session.now_ns)
+        session.advance_to(max(now_ns, session.now_ns))
+        session.on_venue(session.now_ns)
+        if session.engine.wake_ns <= session.now_ns:
+            session.decide(session.now_ns)
+        self._look()
+
+    async def _wait(self) -> None:
+        due_s = (self._session.next_due_ns() - self._clock.now_ns()) / 1e9
+        with anyio.move_on_after(max(0.0, min(due_s, _LONGEST_WAIT_S))):
+            await self._news.wait()
+
+    def _look(self) -> None:
+        if self._observer is not None and self._session.now_ns >= self._next_look_ns:
+            self._next_look_ns = self._session.now_ns + int(self._observer.interval_s * 1e9)
+            self._observer.on_status(self._session.status())
+
+
+def _first_expected(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error that a person should see: ours if there is one, else the first."""
+    leaves: list[BaseException] = []
+    pending: list[BaseException] = [group]
+    while pending:
+        error = pending.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            pending.extend(error.exceptions)
+        else:
+            leaves.append(error)
+    return next((error for error in leaves if isinstance(error, MmframeError)), leaves[0])
