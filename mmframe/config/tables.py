@@ -32,13 +32,18 @@ __all__ = [
 class StrategyTable:
     """`[strategy]`: who this is and how often it may move."""
 
-    name: str = option(help="Name of the strategy: letters, digits and dashes; part of client order ids.", example="btc-maker")
+    name: str = option(
+        help="Name of the strategy: letters, digits and dashes; part of client order ids.", example="btc-maker"
+    )
     seed: int = option(help="Seed of every random stream in simulations.", default=1, minimum=0)
     requote_interval_ms: int = option(
         help="Shortest time between two decisions of a market.", default=100, minimum=0, unit="ms"
     )
     max_quote_age_ms: int = option(
-        help="Longest time between two decisions of a market, even if nothing changed.", default=1000, minimum=1, unit="ms"
+        help="Longest time between two decisions of a market, even if nothing changed.",
+        default=1000,
+        minimum=1,
+        unit="ms",
     )
     acknowledge_timeout_ms: int = option(
         help="A request without an answer for longer makes its order UNKNOWN.", default=5000, minimum=1, unit="ms"
@@ -50,8 +55,12 @@ class RunTable:
     """`[run]`: how `mmframe run` runs it when the command line does not say."""
 
     mode: str = option(help="Driver.", default="paper", choices=("paper", "backtest", "live"))
-    duration: str | None = option(help="Ends the run after this much time, such as `20s` or `5m`.", default=None, example="20s")
-    speed: str = option(help="Pace on virtual time: a factor such as `1` or `10`, or `max`.", default="1", example="max")
+    duration: str | None = option(
+        help="Ends the run after this much time, such as `20s` or `5m`.", default=None, example="20s"
+    )
+    speed: str = option(
+        help="Pace on virtual time: a factor such as `1` or `10`, or `max`.", default="1", example="max"
+    )
 
 
 @attrs.frozen
@@ -70,15 +79,21 @@ class LadderTable:
 
     levels: int = option(help="Orders a side.", default=1, minimum=1, maximum=20)
     step_bps: float = option(help="Distance between levels.", default=5.0, above=0.0, unit="bps")
-    size_factor: float = option(help="Size of a level relative to the one before it.", default=1.0, above=0.0, maximum=10.0)
+    size_factor: float = option(
+        help="Size of a level relative to the one before it.", default=1.0, above=0.0, maximum=10.0
+    )
 
 
 @attrs.frozen
 class ReconcileTable:
     """`[reconcile]`: when a resting order is close enough to keep its place in the queue."""
 
-    price_tolerance_ticks: int = option(help="Kept when at most so many ticks behind its target.", default=0, minimum=0, unit="ticks")
-    size_tolerance: float = option(help="Kept when its size is within this share of the target's.", default=0.1, minimum=0.0, maximum=1.0)
+    price_tolerance_ticks: int = option(
+        help="Kept when at most so many ticks behind its target.", default=0, minimum=0, unit="ticks"
+    )
+    size_tolerance: float = option(
+        help="Kept when its size is within this share of the target's.", default=0.1, minimum=0.0, maximum=1.0
+    )
 
 
 @attrs.frozen
@@ -86,19 +101,34 @@ class GateTable:
     """`[gate]`: the hard limits that no component can bypass. Money and sizes are strings or integers."""
 
     max_order_size: Decimal | None = option(help="Largest order.", default=None, above=0.0, unit="base units")
-    max_order_notional_quote: Decimal | None = option(help="Largest order value.", default=None, above=0.0, unit="quote units")
+    max_order_notional_quote: Decimal | None = option(
+        help="Largest order value.", default=None, above=0.0, unit="quote units"
+    )
     max_position: Decimal | None = option(
-        help="Largest absolute position, counting every order that may still fill.", default=None, above=0.0, unit="base units"
+        help="Largest absolute position, counting every order that may still fill.",
+        default=None,
+        above=0.0,
+        unit="base units",
     )
     max_position_notional_quote: Decimal | None = option(
-        help="Largest absolute position value, counting every order that may still fill.", default=None, above=0.0, unit="quote units"
+        help="Largest absolute position value, counting every order that may still fill.",
+        default=None,
+        above=0.0,
+        unit="quote units",
     )
     max_open_orders: int = option(help="Open orders in a market.", default=50, minimum=1)
-    max_orders_per_second: int = option(help="Submits, amends and replaces of the whole strategy.", default=20, minimum=1)
-    max_daily_loss_quote: Decimal | None = option(
-        help="Loss since midnight UTC, fees included, of the whole strategy, that halts it.", default=None, above=0.0, unit="quote units"
+    max_orders_per_second: int = option(
+        help="Submits, amends and replaces of the whole strategy.", default=20, minimum=1
     )
-    price_collar_bps: float = option(help="Largest distance of an order's price from the mid.", default=500.0, above=0.0, unit="bps")
+    max_daily_loss_quote: Decimal | None = option(
+        help="Loss since midnight UTC, fees included, of the whole strategy, that halts it.",
+        default=None,
+        above=0.0,
+        unit="quote units",
+    )
+    price_collar_bps: float = option(
+        help="Largest distance of an order's price from the mid.", default=500.0, above=0.0, unit="bps"
+    )
     max_repeats: int = option(help="Refusals by the venue in a row before a side is paused.", default=5, minimum=1)
     repeat_pause_ms: int = option(help="Length of that pause.", default=5000, minimum=1, unit="ms")
 
@@ -116,7 +146,7 @@ class JournalTable:
     """`[journal]`: the record of the run."""
 
     path: Path | None = option(
-        help="File, relative to this file; by default a new file in `mmframe-runs` beside it for paper and live, none for backtests.",
+        help="File, relative to this file; by default a new one in `mmframe-runs` beside it, and none for backtests.",
         default=None,
         example="runs/btc.journal",
     )
@@ -130,12 +160,22 @@ class MarketTable:
 
     instrument: str = option(help="Unified symbol, `BASE/QUOTE`.", example="BTC/USDT")
     order_size: Decimal = option(help="Size of the best quote.", above=0.0, unit="base units", example="0.01")
-    target_position: Decimal = option(help="Position that the strategy aims for.", default=Decimal(0), unit="base units")
-    tick_size: Decimal | None = option(help="Price step, where feed or venue do not tell it.", default=None, above=0.0, unit="quote units")
-    lot_size: Decimal | None = option(help="Size step, where feed or venue do not tell it.", default=None, above=0.0, unit="base units")
+    target_position: Decimal = option(
+        help="Position that the strategy aims for.", default=Decimal(0), unit="base units"
+    )
+    tick_size: Decimal | None = option(
+        help="Price step, where feed or venue do not tell it.", default=None, above=0.0, unit="quote units"
+    )
+    lot_size: Decimal | None = option(
+        help="Size step, where feed or venue do not tell it.", default=None, above=0.0, unit="base units"
+    )
     min_size: Decimal | None = option(help="Smallest order.", default=None, above=0.0, unit="base units")
-    min_notional_quote: Decimal | None = option(help="Smallest order value.", default=None, minimum=0.0, unit="quote units")
-    venue_symbol: str | None = option(help="The venue's own name; by default the symbol without its slash.", default=None)
+    min_notional_quote: Decimal | None = option(
+        help="Smallest order value.", default=None, minimum=0.0, unit="quote units"
+    )
+    venue_symbol: str | None = option(
+        help="The venue's own name; by default the symbol without its slash.", default=None
+    )
 
 
 @attrs.frozen
