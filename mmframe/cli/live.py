@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -109,16 +110,16 @@ class RunView:
             "from mid", distance_bps(market, market.our_bid), distance_bps(market, market.our_ask), "", style="dim"
         )
         book = Text("book ", style="dim").append(book_text(market.book_state), style=_BOOK_STYLES[market.book_state])
-        return Panel(
+        panel = Panel(
             Group(table, Text(), _account(market)),
             title=Text(market.instrument, style="bold"),
             title_align="left",
             subtitle=book,
             subtitle_align="right",
             box=box.ROUNDED,
-            width=_WIDTH_MAX,
             border_style="cyan",
         )
+        return Constrain(panel, _WIDTH_MAX)
 
     def _quote(self, side: str, ours: Decimal | None, reason: int) -> Text:
         style = "yellow" if ours is None else "bold green" if side == "bid" else "bold red"

@@ -177,7 +177,7 @@ def _run(request: RunRequest, *, as_json: bool, is_quiet: bool) -> int:
     else:
         from mmframe.cli.summary import summary_lines
 
-        write_lines(summary_lines(result, wall_s=wall_s, reasons=plan.reasons))
+        write_lines(summary_lines(result, wall_s=wall_s))
     return _status(result)
 
 

@@ -5,24 +5,21 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from mmframe.cli.figures import pnl_split, position_text, quote_text, risk_text, sum_pnl
+from mmframe.cli.figures import pnl_split, position_text, risk_text, sum_pnl
 from mmframe.cli.text import columns, count, duration, iso_time, money, paint, plain, plural, wall_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mmframe.domain.status import MarketStatus, ProfitAndLoss, RunResult
 
 __all__ = ["result_object", "summary_lines"]
 
 
-def summary_lines(result: RunResult, *, wall_s: float, reasons: Mapping[int, str]) -> list[str]:
+def summary_lines(result: RunResult, *, wall_s: float) -> list[str]:
     """Return what a person reads when a run has ended.
 
     Args:
         result: How it ended.
         wall_s: Seconds that it took on this machine.
-        reasons: Texts of plugins' own reason codes.
     """
     status = result.status
     market_time = duration(status.now_ns - status.started_ns)
@@ -33,7 +30,7 @@ def summary_lines(result: RunResult, *, wall_s: float, reasons: Mapping[int, str
         "",
     ]
     for market in status.markets:
-        lines += [paint(market.instrument, bold=True), *_market_lines(market, reasons), ""]
+        lines += [paint(market.instrument, bold=True), *_market_lines(market), ""]
     if len(status.markets) > 1:
         for asset, total in _totals(result).items():
             lines.append(f"All markets in {asset}: {money(total.total)} = {pnl_split(total)}")
@@ -88,7 +85,7 @@ def _ending(result: RunResult) -> str:
     return result.ended_because
 
 
-def _market_lines(market: MarketStatus, reasons: Mapping[int, str]) -> list[str]:
+def _market_lines(market: MarketStatus) -> list[str]:
     base = market.instrument.partition("/")[0]
     rows = [
         ("P&L", f"{money(market.pnl.total)} {market.quote_asset} = {pnl_split(market.pnl)}"),
@@ -99,16 +96,6 @@ def _market_lines(market: MarketStatus, reasons: Mapping[int, str]) -> list[str]
     if market.unvalued_fees:
         fees = ", ".join(f"{plain(amount)} {asset}" for asset, amount in sorted(market.unvalued_fees.items()))
         rows.append(("fees", f"{fees} paid besides, which cannot be valued in {market.quote_asset}"))
-    missing = [
-        quote_text(side, ours, reason, reasons)
-        for side, ours, reason in (
-            ("bid", market.our_bid, market.bid_reason),
-            ("ask", market.our_ask, market.ask_reason),
-        )
-        if ours is None and reason
-    ]
-    if missing:
-        rows.append(("at the end", "; ".join(missing)))
     if market.risk_level:
         rows.append(("restricted", risk_text(market.risk_level)))
     return columns(rows)

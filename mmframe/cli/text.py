@@ -53,8 +53,17 @@ def terminal_width() -> int:
     return min(shutil.get_terminal_size().columns, _WIDTH_MAX)
 
 
-def columns(rows: Sequence[Sequence[str]], *, headings: Sequence[str] = (), indent: int = 2) -> list[str]:
-    """Return `rows` as aligned lines; the last column is wrapped at the terminal's width."""
+def columns(
+    rows: Sequence[Sequence[str]], *, headings: Sequence[str] = (), indent: int = 2, numeric: Sequence[int] = ()
+) -> list[str]:
+    """Return `rows` as aligned lines; the last column is wrapped at the terminal's width.
+
+    Args:
+        rows: Cells, as many in each row.
+        headings: A row above them.
+        indent: Spaces before each line.
+        numeric: Columns aligned to the right.
+    """
     table = [tuple(headings), *rows] if headings else list(rows)
     if not table:
         return []
@@ -63,7 +72,10 @@ def columns(rows: Sequence[Sequence[str]], *, headings: Sequence[str] = (), inde
     room = max(terminal_width() - offset, _LAST_COLUMN_WIDTH_MIN)
     lines: list[str] = []
     for number, row in enumerate(table):
-        lead = " " * indent + "".join(f"{cell:<{width}}  " for cell, width in zip(row, widths, strict=False))
+        lead = " " * indent + "".join(
+            f"{cell:{'>' if column in numeric else '<'}{width}}  "
+            for column, (cell, width) in enumerate(zip(row, widths, strict=False))
+        )
         wrapped = textwrap.wrap(row[-1], room, break_long_words=False, break_on_hyphens=False) or [""]
         body = [(lead + wrapped[0]).rstrip(), *(" " * offset + line for line in wrapped[1:])]
         lines += [paint(line, bold=True) for line in body] if headings and number == 0 else body
