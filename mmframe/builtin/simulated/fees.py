@@ -48,7 +48,10 @@ class FeeSchedule:
         is_foreign = named not in {instrument.quote, instrument.base}
         if is_foreign and options.fee_asset_price_quote is None:
             msg = f"fee_asset: {named!r} is neither base nor quote of {instrument.symbol} and has no price"
-            raise DomainError(msg, hint=f'say fee_asset_price_quote, the price of one {named} in {instrument.quote}, or fee_asset = "quote"')
+            raise DomainError(
+                msg,
+                hint=f'say fee_asset_price_quote (in {instrument.quote} per {named}), or fee_asset = "quote"',
+            )
         return cls(
             instrument=instrument,
             maker_bps=options.maker_fee_bps,

@@ -53,7 +53,11 @@ class SimulatedOptions:
         unit="ms",
     )
     maker_fee_bps: Decimal = option(
-        help="Fee on what rested; negative is a rebate.", default=Decimal(10), minimum=-1000.0, maximum=1000.0, unit="bps"
+        help="Fee on what rested; negative is a rebate.",
+        default=Decimal(10),
+        minimum=-1000.0,
+        maximum=1000.0,
+        unit="bps",
     )
     taker_fee_bps: Decimal = option(
         help="Fee on what took; negative is a rebate.", default=Decimal(10), minimum=-1000.0, maximum=1000.0, unit="bps"
@@ -66,7 +70,8 @@ class SimulatedOptions:
         help="Fixed price of one unit of another fee asset.", default=None, above=0.0, unit="quote units", example="600"
     )
     fill_on_cross: bool = option(
-        help="Fill a resting order when the recorded book moves to or through its price, trade print or not.", default=True
+        help="Fill a resting order when the recorded book moves to or through its price, trade print or not.",
+        default=True,
     )
 
 
@@ -74,8 +79,8 @@ def assumptions(options: SimulatedOptions) -> tuple[str, ...]:
     """Return what results with `options` rest on, one sentence each."""
     return (
         _queue_sentence(options),
-        "A trade at our price first takes the queue ahead of us, then us; a trade through our price reaches us at once; "
-        "neither fills more than the trade's size.",
+        "A trade at our price takes the queue ahead of us, then us; one through our price takes us at once.",
+        "A trade never fills more of our orders than its size.",
         _cross_sentence(options),
         _latency_sentence(options),
         f"Fees: maker {options.maker_fee_bps} bps, taker {options.taker_fee_bps} bps, in {_fee_asset_words(options)}.",
@@ -87,7 +92,9 @@ def assumptions(options: SimulatedOptions) -> tuple[str, ...]:
 
 def _queue_sentence(options: SimulatedOptions) -> str:
     if options.queue == "risk-averse":
-        return "Queue: an order joins at the back; only trades advance it, and never is more ahead than the level holds."
+        return (
+            "Queue: an order joins at the back; only trades advance it, and never is more ahead than the level holds."
+        )
     shape = f"x^{options.queue_exponent:g}" if options.queue_function == "power" else "log(1 + x)"
     return (
         "Queue: an order joins at the back; trades advance it, and of other decreases the share "

@@ -3,8 +3,8 @@
 Three things move the estimate, and never twice for the same lots:
 
 - a **trade** at the price takes lots from the front;
-- a **decrease** of the level that no trade explains was cancelled before or behind us: the risk-averse model says behind,
-  the probability model shares it;
+- a **decrease** of the level that no trade explains was cancelled before or behind us: the risk-averse model says
+  behind, the probability model shares it;
 - the **level's size** bounds what can be ahead.
 
 Trades and depth arrive on different channels, so a trade usually comes before the decrease that it caused (then it
@@ -20,12 +20,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from mmframe.domain.orders import OrderStatus
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mmframe.builtin.simulated.options import SimulatedOptions
     from mmframe.domain.market import Side
-    from mmframe.domain.orders import OrderStatus
 
     AheadShare = Callable[[float, float], float]
 
@@ -57,6 +58,7 @@ class RestingOrder:
     Attributes:
         size_lots: Whole size, filled part included.
         ahead_lots: Lots of others before us; a fraction under the probability model; `UNKNOWN_QUEUE` when not known.
+        joined_exchange_ns: Venue time of the last depth update before it joined its queue; no older trade reaches it.
         version: Counts accepted amends and fills, from 1.
         fill_count: Executions so far; the next one's number in its trade id.
     """
@@ -67,6 +69,7 @@ class RestingOrder:
         "fill_count",
         "filled_lots",
         "is_post_only",
+        "joined_exchange_ns",
         "price_ticks",
         "side",
         "size_lots",
@@ -75,27 +78,18 @@ class RestingOrder:
         "version",
     )
 
-    def __init__(  # noqa: PLR0913 - an order is its fields
-        self,
-        *,
-        client_id: str,
-        venue_order_id: str,
-        side: Side,
-        price_ticks: int,
-        size_lots: int,
-        is_post_only: bool,
-        status: OrderStatus,
-    ) -> None:
+    def __init__(self, *, client_id: str, venue_order_id: str, side: Side, price_ticks: int, size_lots: int) -> None:
         self.client_id = client_id
         self.venue_order_id = venue_order_id
         self.side = side
         self.price_ticks = price_ticks
         self.size_lots = size_lots
-        self.is_post_only = is_post_only
-        self.status = status
+        self.is_post_only = False
+        self.status = OrderStatus.OPEN
         self.filled_lots = 0
         self.fill_count = 0
         self.version = 1
+        self.joined_exchange_ns = _NO_TIME_NS
         self.ahead_lots: float = UNKNOWN_QUEUE
 
     @property
@@ -111,7 +105,16 @@ class QueueLevel:
         size_lots: What the recording shows at the price.
     """
 
-    __slots__ = ("_changed_ns", "_last_trade_ns", "_traded_lots", "_unprinted_lots", "orders", "side", "size_lots", "ticks")
+    __slots__ = (
+        "_changed_ns",
+        "_last_trade_ns",
+        "_traded_lots",
+        "_unprinted_lots",
+        "orders",
+        "side",
+        "size_lots",
+        "ticks",
+    )
 
     def __init__(self, side: Side, ticks: int, size_lots: int) -> None:
         self.side = side
@@ -125,22 +128,45 @@ class QueueLevel:
         self._unprinted_lots: float = 0
         """Lots by which depth advanced the front order, and whose trade print may still come."""
 
-    def trade(self, lots: int, exchange_ns: int) -> list[tuple[RestingOrder, int]]:
-        """Take a trade at this price; return what of it fills our orders, front first."""
+    def join(self, order: RestingOrder, exchange_ns: int, *, is_known: bool) -> None:
+        """Put `order` at the back.
+
+        Args:
+            order: The order.
+            exchange_ns: The venue's time of the last depth update.
+            is_known: Whether depth shows this price, so that `size_lots` is what stands before the order.
+        """
+        order.joined_exchange_ns = exchange_ns
+        order.ahead_lots = UNKNOWN_QUEUE
+        self.orders.append(order)
+        if is_known:
+            for queued in self.orders:
+                queued.ahead_lots = min(queued.ahead_lots, self.size_lots)
+
+    def trade(self, lots: int, exchange_ns: int, *, recorded_lots: int) -> list[tuple[RestingOrder, int]]:
+        """Take a trade at this price; return what of it fills our orders, front first.
+
+        Args:
+            lots: What our orders at better prices left of it.
+            exchange_ns: The venue's time of the trade.
+            recorded_lots: Its whole size, which the recorded level will lose.
+        """
         volume = lots
         if exchange_ns <= self._changed_ns:
             known = min(volume, math.floor(self._unprinted_lots))
             self._unprinted_lots -= known
             volume -= known
         else:
-            self._traded_lots += lots
+            self._traded_lots += recorded_lots
             self._last_trade_ns = max(self._last_trade_ns, exchange_ns)
-        return self._consume(volume)
+        return self._consume(volume, exchange_ns)
 
-    def trade_through(self) -> None:
-        """Take that the market traded beyond this price: whoever stood before us is gone."""
-        for order in self.orders:
+    def trade_through(self, exchange_ns: int) -> list[RestingOrder]:
+        """Take that the market traded beyond this price: nobody is before us; return our orders that it reaches."""
+        reached = [order for order in self.orders if order.joined_exchange_ns < exchange_ns]
+        for order in reached:
             order.ahead_lots = 0
+        return reached
 
     def resize(self, size_lots: int, exchange_ns: int, share: AheadShare | None) -> None:
         """Take the level's new size, as of `exchange_ns`."""
@@ -150,8 +176,11 @@ class QueueLevel:
         self._traded_lots = 0 if self._last_trade_ns <= exchange_ns else self._traded_lots - explained
         remaining = self.size_lots - explained
         front_before = self.orders[0].ahead_lots if self.orders else 0
+        ahead_of_us: float = 0
         for order in self.orders:
-            order.ahead_lots = _advanced(order.ahead_lots, remaining, decrease - explained, size_lots, share)
+            advanced = _advanced(order.ahead_lots, remaining, decrease - explained, size_lots, share)
+            # A steep share can carry a later order past an earlier one; a queue has one order.
+            order.ahead_lots = ahead_of_us = max(advanced, ahead_of_us)
         if self.orders and front_before != UNKNOWN_QUEUE:
             self._unprinted_lots += front_before - self.orders[0].ahead_lots
         self.size_lots = size_lots
@@ -164,10 +193,11 @@ class QueueLevel:
         self._traded_lots = 0
         self._unprinted_lots = 0
 
-    def _consume(self, volume: int) -> list[tuple[RestingOrder, int]]:
+    def _consume(self, volume: int, exchange_ns: int) -> list[tuple[RestingOrder, int]]:
         fills: list[tuple[RestingOrder, int]] = []
+        reached = [order for order in self.orders if order.joined_exchange_ns < exchange_ns]
         consumed: float = 0
-        for order in self.orders:
+        for order in reached:
             between = order.ahead_lots - consumed
             if volume <= between:
                 consumed += volume
@@ -181,7 +211,7 @@ class QueueLevel:
                 volume -= size
             if not volume:
                 break
-        for order in self.orders:
+        for order in reached:
             order.ahead_lots = max(0, order.ahead_lots - consumed)
         return fills
 
