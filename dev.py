@@ -203,6 +203,12 @@ class Member(NamedTuple):
         found = re.search(r"^__version__.*$", (self.folder / file).read_text(encoding="utf-8"), re.MULTILINE)
         return found.group() if found else ""
 
+    @property
+    def installed_part(self) -> bytes:
+        """Return what its installation follows from: all but the settings of ruff, mypy, pytest and the like."""
+        tables = {name: table for name, table in self.pyproject.items() if name != "tool"}
+        return json.dumps([tables, self.pyproject.get("tool", {}).get("hatch")], default=str).encode()
+
 
 def members() -> list[Member]:
     """Return every distribution of this repository, the kernel first."""
@@ -272,9 +278,15 @@ def inputs() -> dict[str, str]:
     }
     for member in members():
         found[f"the version of {member.name}"] = member.version_line
-    for file in [Path(__file__), CONSTRAINTS, *(member.folder / "pyproject.toml" for member in members())]:
-        found[str(file.relative_to(ROOT))] = hashlib.sha256(file.read_bytes()).hexdigest()
+        found[str((member.folder / "pyproject.toml").relative_to(ROOT))] = digest(member.installed_part)
+    for file in (Path(__file__), CONSTRAINTS):
+        found[file.name] = digest(file.read_bytes())
     return found
+
+
+def digest(content: bytes) -> str:
+    """Return a hash of `content` as text."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def set_up(group: str | None) -> None:
