@@ -408,14 +408,20 @@ class Engine:
     ) -> tuple[list[Action], list[str], list[GateRejection]]:
         if targets is None or not (targets.bids or targets.asks or market.tracker.live):
             return [], [], []
-        tracker = market.tracker
-        bids = [] if tracker.has_unknown(Side.BUY) else targets.bids
-        asks = [] if tracker.has_unknown(Side.SELL) else targets.asks
-        bid_actions, kept = market.reconciler.side_actions(Side.BUY, bids, tracker, is_limited=targets.is_bid_limited)
-        ask_actions, kept_asks = market.reconciler.side_actions(
-            Side.SELL, asks, tracker, is_limited=targets.is_ask_limited
+        settled = (market.tracker.revision, targets.bids, targets.asks, targets.is_bid_limited, targets.is_ask_limited)
+        if settled == market.settled and not self.records_decisions:
+            return [], [], []
+        buys, sells, is_buy_blocked, is_sell_blocked = market.tracker.sides()
+        actions, kept = market.reconciler.side_actions(
+            Side.BUY, [] if is_buy_blocked else targets.bids, buys, is_limited=targets.is_bid_limited
         )
-        actions = bid_actions + ask_actions
+        ask_actions, kept_asks = market.reconciler.side_actions(
+            Side.SELL, [] if is_sell_blocked else targets.asks, sells, is_limited=targets.is_ask_limited
+        )
+        if not (actions or ask_actions):
+            market.settled = settled
+            return [], kept + kept_asks, []
+        actions.extend(ask_actions)
         if len(actions) > 1:
             actions.sort(key=_action_rank)
         rejections: list[GateRejection] = []

@@ -77,6 +77,7 @@ class MarketGate:
         "_min_lots",
         "_paused_until_ns",
         "_repeat_pause_ns",
+        "has_caps",
         "ledger",
         "tracker",
         "view",
@@ -98,25 +99,36 @@ class MarketGate:
         self._max_repeats = limits.max_repeats
         self._repeat_pause_ns = limits.repeat_pause_ns
         self._paused_until_ns = [0, 0]
+        self.has_caps = any(
+            limit is not None
+            for limit in (
+                self._max_order_lots,
+                self._max_order_tick_lots,
+                self._max_position_lots,
+                self._max_position_half_tick_lots,
+            )
+        )
 
     def capacity_lots(self, side: Side) -> int | None:
         """Return how much more position `side` may take on from nothing resting; None when not limited."""
-        signed = self.ledger.position_lots if side == Side.BUY else -self.ledger.position_lots
-        capacities = []
-        if self._max_position_lots is not None:
-            capacities.append(self._max_position_lots - signed)
-        if self._max_position_half_tick_lots is not None and self.view.mid_half_ticks:
-            capacities.append(self._max_position_half_tick_lots // self.view.mid_half_ticks - signed)
-        return max(0, min(capacities)) if capacities else None
+        capacity = self._max_position_lots
+        limit = self._max_position_half_tick_lots
+        if limit is not None and self.view.mid_half_ticks:
+            by_value = limit // self.view.mid_half_ticks
+            capacity = by_value if capacity is None else min(capacity, by_value)
+        if capacity is None:
+            return None
+        position = self.ledger.position_lots
+        return max(0, capacity - position if side == Side.BUY else capacity + position)
 
     def order_cap_lots(self, price_ticks: int) -> int | None:
         """Return the largest order at `price_ticks`; None when not limited."""
-        caps = []
-        if self._max_order_lots is not None:
-            caps.append(self._max_order_lots)
-        if self._max_order_tick_lots is not None:
-            caps.append(self._max_order_tick_lots // price_ticks if price_ticks > 0 else 0)
-        return min(caps) if caps else None
+        cap = self._max_order_lots
+        limit = self._max_order_tick_lots
+        if limit is None or price_ticks <= 0:
+            return cap
+        by_value = limit // price_ticks
+        return by_value if cap is None else min(cap, by_value)
 
     def refusal(self, order: _Asked, now_ns: int) -> tuple[str, str] | None:
         """Return the limit that an order would break and the figures, or None."""

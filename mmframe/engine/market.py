@@ -37,6 +37,7 @@ class EngineMarket:
     Attributes:
         due_ns: When the next decision is due.
         needs_pull: The book stopped being quotable, so that the requote interval does not apply.
+        settled: Orders and targets of the last reconcile that needed no action: the same again needs none either.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class EngineMarket:
         "pipeline",
         "reconciler",
         "risk_level",
+        "settled",
         "stale_after_ns",
         "touch",
         "tracker",
@@ -111,6 +113,7 @@ class EngineMarket:
         self.bid_reason = int(Reason.BOOK_UNSYNCED)
         self.ask_reason = int(Reason.BOOK_UNSYNCED)
         self.risk_level = 0
+        self.settled: object = None
         self.last_view: MarketView | None = None
         self.last_inventory: Inventory | None = None
         self._last_book_ns = 0

@@ -37,7 +37,6 @@ _MAX_FINISHED = 1024
 """Final orders remembered so that late news of them is recognised; beyond it the oldest is forgotten."""
 
 _IN_FLIGHT = frozenset({OrderState.INTENT, OrderState.SENT, OrderState.PENDING_CANCEL, OrderState.PENDING_REPLACE})
-_RESTING = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED})
 _NEVER_RESTED = frozenset({OrderState.NOT_PLACED, OrderState.REJECTED})
 
 
@@ -116,7 +115,17 @@ class TrackedOrder:
     @property
     def is_resting(self) -> bool:
         """Tell whether the order rests and no request for it is under way, so that it can be changed."""
-        return self.state in _RESTING and self.ends_as is None
+        state = self.state
+        # By identity: hashing an Enum member runs Python code, and this is asked for each order of each decision.
+        return (state is OrderState.OPEN or state is OrderState.PARTIALLY_FILLED) and self.ends_as is None
+
+    @property
+    def will_rest(self) -> bool:
+        """Tell whether a request under way is going to leave an order resting."""
+        state = self.state
+        return self.ends_as is None and (
+            state is OrderState.SENT or state is OrderState.PENDING_REPLACE or state is OrderState.INTENT
+        )
 
     @property
     def is_in_flight(self) -> bool:
@@ -131,6 +140,13 @@ class OrderTracker:
         market: The market's index.
         acknowledge_timeout_ns: A request without an answer for longer makes its order UNKNOWN.
         query_interval_ns: Time between two queries of an UNKNOWN order.
+
+    Attributes:
+        live: Orders that are not final, by client id, oldest first.
+        deadline_ns: When `expire` is next to be called.
+        stray_ids: Client ids that rest at the venue and should not.
+        refusals_in_a_row: By `Side`: submits refused by the venue since the last one accepted.
+        revision: Grows with every call that may have changed an order.
     """
 
     __slots__ = (
@@ -141,6 +157,7 @@ class OrderTracker:
         "live",
         "market",
         "refusals_in_a_row",
+        "revision",
         "stray_ids",
         "submitted_count",
         "unmatched_count",
@@ -151,6 +168,7 @@ class OrderTracker:
         self.live: dict[str, TrackedOrder] = {}
         self.deadline_ns = NEVER_NS
         self.stray_ids: list[str] = []
+        self.revision = 0
         self.refusals_in_a_row = [0, 0]
         self.submitted_count = 0
         self.unmatched_count = 0
@@ -168,9 +186,20 @@ class OrderTracker:
         """Return the most that may still fill on `side`: open, in flight, unknown and being cancelled."""
         return sum(order.reserved_lots for order in self.live.values() if order.side == side)
 
-    def has_unknown(self, side: Side) -> bool:
-        """Tell whether an order of unknown outcome blocks `side`."""
-        return any(order.state is OrderState.UNKNOWN and order.side == side for order in self.live.values())
+    def sides(self) -> tuple[list[TrackedOrder], list[TrackedOrder], bool, bool]:
+        """Return the live orders of each side, and whether one of unknown outcome blocks the side."""
+        buys: list[TrackedOrder] = []
+        sells: list[TrackedOrder] = []
+        is_buy_blocked = is_sell_blocked = False
+        for order in self.live.values():
+            is_unknown = order.state is OrderState.UNKNOWN
+            if order.side:
+                sells.append(order)
+                is_sell_blocked = is_sell_blocked or is_unknown
+            else:
+                buys.append(order)
+                is_buy_blocked = is_buy_blocked or is_unknown
+        return buys, sells, is_buy_blocked, is_sell_blocked
 
     def final_state(self, client_id: str) -> OrderState | None:
         """Return how an order ended, if it is among those remembered."""
@@ -180,6 +209,7 @@ class OrderTracker:
 
     def on_submit(self, action: Submit, now_ns: int) -> TrackedOrder:
         """Take a new order as SENT."""
+        self.revision += 1
         order = TrackedOrder(self.market, action.client_id, action.side, action.price_ticks, action.size_lots)
         self.live[action.client_id] = order
         self.submitted_count += 1
@@ -188,6 +218,7 @@ class OrderTracker:
 
     def on_amend(self, action: Amend, now_ns: int) -> None:
         """Note an amend under way; both sizes stay reserved until the answer."""
+        self.revision += 1
         order = self.live[action.client_id]
         order.pending_price_ticks = action.price_ticks
         order.pending_leaves_lots = action.leaves_lots
@@ -195,6 +226,7 @@ class OrderTracker:
 
     def on_replace(self, action: Replace, now_ns: int) -> None:
         """Note a replace under way: the old order and the new one are both reserved until the answer."""
+        self.revision += 1
         old = self.live[action.client_id]
         old.replacement_id = action.new_client_id
         self._requested(old, OrderState.PENDING_REPLACE, now_ns)
@@ -205,12 +237,14 @@ class OrderTracker:
 
     def on_cancel(self, action: Cancel, now_ns: int) -> None:
         """Note a cancel under way; the order can still fill."""
+        self.revision += 1
         order = self.live.get(action.client_id)
         if order is not None and order.state is not OrderState.UNKNOWN:
             self._requested(order, OrderState.PENDING_CANCEL, now_ns)
 
     def on_cancel_all(self, now_ns: int) -> None:
         """Note that everything is being cancelled."""
+        self.revision += 1
         for order in self.live.values():
             if order.state is not OrderState.UNKNOWN:
                 self._requested(order, OrderState.PENDING_CANCEL, now_ns)
@@ -219,6 +253,7 @@ class OrderTracker:
 
     def on_update(self, update: OrderUpdate, now_ns: int) -> OrderState | None:
         """Apply what the venue says; return the order's state afterwards, or None when it is no order of ours."""
+        self.revision += 1
         order = self.live.get(update.client_id)
         if order is None:
             return self._unmatched(update)
@@ -231,6 +266,7 @@ class OrderTracker:
 
     def on_fill(self, fill: Fill) -> TrackedOrder | None:
         """Apply an execution that the ledger has counted; return the order, or None when it was final or foreign."""
+        self.revision += 1
         order = self.live.get(fill.client_id)
         if order is None:
             return None
@@ -251,6 +287,7 @@ class OrderTracker:
 
     def on_open_orders(self, report: OpenOrdersReport, now_ns: int) -> None:
         """Compare with the venue's whole list: what it lists is open, what it does not list was once found absent."""
+        self.revision += 1
         listed = {entry.client_id: entry for entry in report.orders}
         for client_id, entry in listed.items():
             order = self.live.get(client_id)
@@ -269,6 +306,7 @@ class OrderTracker:
 
     def expire(self, now_ns: int) -> list[TrackedOrder]:
         """Make overdue requests UNKNOWN; return the UNKNOWN orders that are due for a query and mark them asked."""
+        self.revision += 1
         due = []
         deadline = NEVER_NS
         for order in self.live.values():
@@ -288,6 +326,7 @@ class OrderTracker:
 
     def restore(self, restored: RestoredOrder) -> None:
         """Take back an order from the journal: UNKNOWN until the venue says what became of it."""
+        self.revision += 1
         order = TrackedOrder(
             restored.market, restored.client_id, restored.side, restored.price_ticks, restored.size_lots
         )

@@ -25,6 +25,14 @@ __all__ = ["Pipeline", "StageFault", "Targets"]
 _GRID_TOLERANCE = 1e-6
 """Share of a tick or lot that binary floats may be off by: 1.215 / 0.001 is 1214.9999999999998."""
 
+_POST_ONLY = int(Reason.POST_ONLY)
+_BELOW_MINIMUM = int(Reason.BELOW_MINIMUM)
+_ONE_SIDED = int(Reason.ONE_SIDED)
+_POSITION_LIMIT = int(Reason.POSITION_LIMIT)
+
+_new = tuple.__new__
+"""Builds a NamedTuple without its Python-level constructor, which costs three times as much on this path."""
+
 _Levels = list[tuple[int, int]]
 """`(ticks, lots)` from best to worst."""
 
@@ -137,43 +145,46 @@ class Pipeline:
         bids, asks, bid_reason, ask_reason = self._on_grid(proposal, touch)
         if self.trace is not None:
             self._trace_levels(StageKind.ROUNDING, "rounding", bids, asks, bid_reason, ask_reason)
-        limited_bid = limited_ask = False
         level, scope, stage = 0, None, ""
+        asked_bids, asked_asks = bids, asks
         if self._risk_controls and (bids or asks):
-            before = _total(bids), _total(asks), bids[0][0] if bids else 0, asks[0][0] if asks else 0
             bids, asks, bid_reason, ask_reason, level, scope, stage = self._assess(
                 view, inventory, advice, bids, asks, bid_reason, ask_reason
             )
-            limited_bid = before[0] != _total(bids) or (bool(bids) and before[2] != bids[0][0])
-            limited_ask = before[1] != _total(asks) or (bool(asks) and before[3] != asks[0][0])
-        capped_bids = self._capped(bids, Side.BUY)
-        capped_asks = self._capped(asks, Side.SELL)
-        if capped_bids is not bids or capped_asks is not asks:
-            limited_bid = limited_bid or capped_bids is not bids
-            limited_ask = limited_ask or capped_asks is not asks
-            bid_reason = bid_reason if capped_bids or not bids else int(Reason.POSITION_LIMIT)
-            ask_reason = ask_reason if capped_asks or not asks else int(Reason.POSITION_LIMIT)
-            bids, asks = capped_bids, capped_asks
-            if self.trace is not None:
+        if self._gate.has_caps:
+            before_bids, before_asks = bids, asks
+            bids = self._capped(bids, Side.BUY)
+            asks = self._capped(asks, Side.SELL)
+            if before_bids and not bids:
+                bid_reason = _POSITION_LIMIT
+            if before_asks and not asks:
+                ask_reason = _POSITION_LIMIT
+            if self.trace is not None and (bids is not before_bids or asks is not before_asks):
                 self._trace_levels(StageKind.ENGINE, "gate limits", bids, asks, bid_reason, ask_reason)
-        return Targets(bids, asks, bid_reason, ask_reason, limited_bid, limited_ask, level, scope, stage)
+        # A stage that changes nothing hands on the very same list.
+        targets: Targets = _new(
+            Targets,
+            (bids, asks, bid_reason, ask_reason, bids is not asked_bids, asks is not asked_asks, level, scope, stage),
+        )
+        return targets
 
     def _propose(self, view: MarketView, inventory: Inventory, advice: Advice) -> QuoteProposal:
         proposal = NO_QUOTE
         for name, propose in self._optimizers:
             try:
                 proposal = propose(view, inventory, advice, proposal)
-                bid_size, ask_size = proposal.bid_size, proposal.ask_size
-                if (bid_size and not (isfinite(proposal.bid) and 0.0 < bid_size < _HUGE and proposal.bid > 0.0)) or (
-                    ask_size and not (isfinite(proposal.ask) and 0.0 < ask_size < _HUGE and proposal.ask > 0.0)
+                bid, bid_size, ask, ask_size, _, _ = proposal
+                # The comparisons are false for NaN, so that it fails here too.
+                if (bid_size and not (0.0 < bid < _HUGE and 0.0 < bid_size < _HUGE)) or (
+                    ask_size and not (0.0 < ask < _HUGE and 0.0 < ask_size < _HUGE)
                 ):
                     raise StageFault(
                         name, StageKind.OPTIMIZER, f"expected finite prices and sizes above 0, was {proposal!r}"
                     )
-                if bid_size and ask_size and proposal.bid >= proposal.ask:
-                    raise StageFault(
-                        name, StageKind.OPTIMIZER, f"expected bid < ask, was {proposal.bid!r} >= {proposal.ask!r}"
-                    )
+                if bid_size and ask_size and bid >= ask:
+                    raise StageFault(name, StageKind.OPTIMIZER, f"expected bid < ask, was {bid!r} >= {ask!r}")
+                if type(proposal) is not QuoteProposal:
+                    raise StageFault(name, StageKind.OPTIMIZER, f"expected a QuoteProposal, was {proposal!r}")
             except StageFault:
                 raise
             except Exception as error:
@@ -186,32 +197,33 @@ class Pipeline:
         """Round bids down and asks up, keep them off the touch, and build the ladder."""
         bids: _Levels = []
         asks: _Levels = []
-        bid_reason, ask_reason = proposal.bid_reason, proposal.ask_reason
-        if proposal.bid_size:
-            ticks = floor(proposal.bid / self._tick + _GRID_TOLERANCE)
+        bid, bid_size, ask, ask_size, bid_reason, ask_reason = proposal
+        if bid_size:
+            ticks = floor(bid / self._tick + _GRID_TOLERANCE)
             if ticks >= touch.ask_ticks:
-                ticks, bid_reason = touch.ask_ticks - 1, int(Reason.POST_ONLY)
-            bids = self._levels(ticks, proposal.bid_size, -1)
+                ticks, bid_reason = touch.ask_ticks - 1, _POST_ONLY
+            bids = self._levels(ticks, bid_size, -1)
             if not bids:
-                bid_reason = int(Reason.BELOW_MINIMUM)
+                bid_reason = _BELOW_MINIMUM
         elif not bid_reason:
-            bid_reason = int(Reason.ONE_SIDED)
-        if proposal.ask_size:
-            ticks = ceil(proposal.ask / self._tick - _GRID_TOLERANCE)
+            bid_reason = _ONE_SIDED
+        if ask_size:
+            ticks = ceil(ask / self._tick - _GRID_TOLERANCE)
             if ticks <= touch.bid_ticks:
-                ticks, ask_reason = touch.bid_ticks + 1, int(Reason.POST_ONLY)
-            asks = self._levels(ticks, proposal.ask_size, 1)
+                ticks, ask_reason = touch.bid_ticks + 1, _POST_ONLY
+            asks = self._levels(ticks, ask_size, 1)
             if not asks:
-                ask_reason = int(Reason.BELOW_MINIMUM)
+                ask_reason = _BELOW_MINIMUM
         elif not ask_reason:
-            ask_reason = int(Reason.ONE_SIDED)
+            ask_reason = _ONE_SIDED
         return bids, asks, bid_reason, ask_reason
 
     def _levels(self, best_ticks: int, size: float, direction: int) -> _Levels:
         ladder = self._ladder
         lots = floor(size / self._lot + _GRID_TOLERANCE)
         if ladder.levels == 1:
-            return [(best_ticks, lots)] if self._is_placeable(best_ticks, lots) else []
+            is_placeable = lots >= self._min_lots and best_ticks * lots >= self._min_notional_tick_lots and best_ticks > 0
+            return [(best_ticks, lots)] if is_placeable else []
         step = max(1, round(best_ticks * ladder.step_bps / 10_000.0))
         levels: _Levels = []
         for index in range(ladder.levels):
@@ -240,13 +252,7 @@ class Pipeline:
             try:
                 verdict = assess(view, inventory, advice, quotes)
                 level, bid, bid_size, ask, ask_size, reason = verdict
-                is_same = (
-                    level == 0
-                    and bid_size == quotes.bid_size
-                    and ask_size == quotes.ask_size
-                    and (not bid_size or bid == quotes.bid)
-                    and (not ask_size or ask == quotes.ask)
-                )
+                is_same = level == 0 and (bid, bid_size, ask, ask_size) == quotes[:4]
                 if not is_same:
                     bids, asks = self._tightened(named, quotes, verdict, bids, asks)
                     if not bids and quotes.bid_size:
@@ -328,24 +334,27 @@ class Pipeline:
         """Return the levels within what the gate could approve, or the same list when nothing binds."""
         if not levels:
             return levels
-        capped = levels
         cap = self._gate.order_cap_lots(levels[0][0] if side == Side.BUY else levels[-1][0])
         if cap is not None and any(lots > cap for _, lots in levels):
-            capped = [(ticks, min(lots, cap)) for ticks, lots in levels if self._is_placeable(ticks, min(lots, cap))]
+            levels = [(ticks, min(lots, cap)) for ticks, lots in levels if self._is_placeable(ticks, min(lots, cap))]
         capacity = self._gate.capacity_lots(side)
-        if capacity is not None and _total(capped) > capacity:
-            capped = self._trimmed(capped, capacity)
-        return capped
+        if capacity is not None and _total(levels) > capacity:
+            levels = self._trimmed(levels, capacity)
+        return levels
 
     def _quotes(self, bids: _Levels, asks: _Levels, bid_reason: int, ask_reason: int) -> QuoteProposal:
-        return QuoteProposal(
-            bids[0][0] * self._tick if bids else 0.0,
-            _total(bids) * self._lot,
-            asks[0][0] * self._tick if asks else 0.0,
-            _total(asks) * self._lot,
-            bid_reason,
-            ask_reason,
+        quotes: QuoteProposal = _new(
+            QuoteProposal,
+            (
+                bids[0][0] * self._tick if bids else 0.0,
+                _total(bids) * self._lot if bids else 0.0,
+                asks[0][0] * self._tick if asks else 0.0,
+                _total(asks) * self._lot if asks else 0.0,
+                bid_reason,
+                ask_reason,
+            ),
         )
+        return quotes
 
     def _trace_levels(  # noqa: PLR0913 - a trace entry's fields
         self, kind: StageKind, name: str, bids: _Levels, asks: _Levels, bid_reason: int, ask_reason: int

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmframe.domain.market import Side
-from mmframe.domain.orders import Amend, Cancel, OrderState, Replace, Submit
+from mmframe.domain.orders import Amend, Cancel, Replace, Submit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mmframe.domain.orders import Action, VenueCapabilities
-    from mmframe.engine.orders import OrderTracker, TrackedOrder
+    from mmframe.engine.orders import TrackedOrder
     from mmframe.engine.settings import ReconcileSettings
 
 __all__ = ["Reconciler"]
@@ -48,18 +48,23 @@ class Reconciler:
         self._next_client_id = next_client_id
 
     def side_actions(
-        self, side: Side, targets: list[tuple[int, int]], tracker: OrderTracker, *, is_limited: bool
+        self, side: Side, targets: list[tuple[int, int]], live: list[TrackedOrder], *, is_limited: bool
     ) -> tuple[list[Action], list[str]]:
         """Return the actions for one side, cancels first, and the client ids that stay as they are.
 
         Args:
             side: Which side.
             targets: `(ticks, lots)` from best to worst.
-            tracker: The market's orders.
+            live: The side's orders that are not final.
             is_limited: A limit bound the targets, so that no order may stay above its target's size.
         """
+        if len(live) == 1 and len(targets) == 1:
+            # The usual case by far: one quote that still stands where it should.
+            order = live[0]
+            if order.is_resting and self._is_close(order, targets[0], is_limited=is_limited):
+                return [], [order.client_id]
         wanted = list(targets)
-        resting = self._sorted_resting(side, tracker, wanted)
+        resting = self._sorted_resting(side, live, wanted)
         kept: list[str] = []
         movable: list[TrackedOrder] = []
         for order in resting:
@@ -71,22 +76,21 @@ class Reconciler:
                 kept.append(order.client_id)
         cancels: list[Action] = [Cancel(self._market, order.client_id) for order in movable[len(wanted) :]]
         moves: list[Action] = []
-        submits: list[Action] = []
         for order, (ticks, lots) in zip(movable, wanted, strict=False):
             self._move(order, ticks, lots, cancels=cancels, moves=moves)
-        for ticks, lots in wanted[len(movable) :]:
-            submits.append(Submit(self._market, self._next_client_id(), side, ticks, lots))
+        submits: list[Action] = [
+            Submit(self._market, self._next_client_id(), side, ticks, lots) for ticks, lots in wanted[len(movable) :]
+        ]
         return cancels + moves + submits, kept
 
-    def _sorted_resting(self, side: Side, tracker: OrderTracker, wanted: list[tuple[int, int]]) -> list[TrackedOrder]:
+    @staticmethod
+    def _sorted_resting(side: Side, live: list[TrackedOrder], wanted: list[tuple[int, int]]) -> list[TrackedOrder]:
         """Return the resting orders best first; those whose answer is awaited take the nearest target off `wanted`."""
         resting = []
-        for order in tracker:
-            if order.side != side or order.ends_as is not None:
-                continue
+        for order in live:
             if order.is_resting:
                 resting.append(order)
-            elif wanted and order.state in _WILL_REST:
+            elif wanted and order.will_rest:
                 price = order.pending_price_ticks or order.price_ticks
                 wanted.remove(min(wanted, key=lambda target: abs(target[0] - price)))
         if len(resting) > 1:
@@ -113,5 +117,3 @@ class Reconciler:
             # The new order follows with the next decision, when the old one is known to be gone.
             cancels.append(Cancel(self._market, order.client_id))
 
-
-_WILL_REST = frozenset({OrderState.INTENT, OrderState.SENT, OrderState.PENDING_REPLACE})
