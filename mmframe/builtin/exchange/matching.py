@@ -123,6 +123,7 @@ class Order:
         owner: Who sent it; `ANONYMOUS` when that does not matter.
         client_id: The owner's own name for it, or empty.
         price_ticks: Limit; 0 for a market order.
+        size_lots: Whole size, as submitted or last amended, filled part included.
         leaves_lots: What may still be filled; 0 once final.
         filled_lots: Filled so far.
         version: Rises by one with every execution and amend; starts at 1.
@@ -143,18 +144,26 @@ class Order:
         "price_ticks",
         "reject",
         "side",
+        "size_lots",
         "status",
         "version",
     )
 
     def __init__(  # noqa: PLR0913, PLR0917 - positional for speed; only the engine makes orders
-        self, order_id: int, owner: str, side: int, price_ticks: int, size_lots: int, client_id: str, is_post_only: bool
+        self,
+        order_id: int,
+        owner: str,
+        side: int,
+        price_ticks: int,
+        size_lots: int,
+        client_id: str,
+        is_post_only: bool,  # noqa: FBT001
     ) -> None:
         self.order_id = order_id
         self.owner = owner
         self.side = side
         self.price_ticks = price_ticks
-        self.leaves_lots = size_lots
+        self.size_lots = self.leaves_lots = size_lots
         self.client_id = client_id
         self.is_post_only = is_post_only
         self.filled_lots = 0
@@ -164,11 +173,6 @@ class Order:
         self._level: _Level | None = None
         self._ahead: Order | None = None
         self._behind: Order | None = None
-
-    @property
-    def size_lots(self) -> int:
-        """Return the filled part plus what may still be filled."""
-        return self.filled_lots + self.leaves_lots
 
     def __repr__(self) -> str:
         return (
@@ -292,6 +296,13 @@ class MatchingEngine:
 
     # Operations
 
+    def begin(self) -> None:
+        """Forget what the last operation traded; each operation does it, and so does whoever may not make one."""
+        if self.executions:
+            self.executions = []
+        if self.prevented:
+            self.prevented = []
+
     def limit(  # noqa: PLR0913 - an order has these facts
         self,
         owner: str,
@@ -309,53 +320,17 @@ class MatchingEngine:
         A post-only order that would take, or that is not GTC, is REJECTED. The remainder of an IOC order is EXPIRED. An
         FOK order that cannot be filled whole is EXPIRED before anything trades.
         """
-        if self.executions:
-            self.executions = []
-        if self.prevented:
-            self.prevented = []
-        self._last_order_id = order_id = self._last_order_id + 1
-        order = Order(order_id, owner, side, price_ticks, size_lots, client_id, is_post_only)
-        limits = self._limits
-        if (
-            size_lots < limits.min_size_lots
-            or size_lots > limits.max_size_lots
-            or price_ticks < limits.min_price_ticks
-            or price_ticks > limits.max_price_ticks
-            or client_id
-        ):
-            reject = self._refusal(owner, client_id, price_ticks, size_lots)
-            if reject is not _ACCEPTED:
-                return _end(order, _REJECTED, reject)
-
-        if side:
-            opposite, limit_key = self._bids.keys, price_ticks
-        else:
-            opposite, limit_key = self._asks.keys, -price_ticks
-        if time_in_force is not _GTC:
-            if is_post_only:
-                return _end(order, _REJECTED, Reject.WOULD_TAKE)
-            if time_in_force is _FOK and not self._is_fillable(order, limit_key, prevention or self._prevention):
-                return _end(order, _EXPIRED, Reject.NOT_FILLABLE)
-        if opposite and opposite[-1] >= limit_key:
-            if is_post_only:
-                return _end(order, _REJECTED, Reject.WOULD_TAKE)
-            self._take(order, limit_key, prevention or self._prevention)
+        self.begin()
+        self._last_order_id += 1
+        order = Order(self._last_order_id, owner, side, price_ticks, size_lots, client_id, is_post_only)
+        reject = self._refusal(owner, client_id, price_ticks, size_lots)
+        if reject is not _ACCEPTED:
+            return _end(order, _REJECTED, reject)
+        if time_in_force is not _GTC or self.would_take(side, price_ticks):
+            self._match(order, time_in_force, prevention or self._prevention)
             if order.status is not _OPEN:
                 return order
-        if time_in_force is not _GTC:
-            return _end(order, _EXPIRED, Reject.NO_LIQUIDITY)
-        if len(self._orders) >= limits.max_open_orders or (
-            owner and self._open_by_owner.get(owner, 0) >= limits.max_open_orders_per_owner
-        ):
-            # What has traded has traded: only the remainder is refused.
-            return _end(order, _EXPIRED if order.filled_lots else _REJECTED, Reject.TOO_MANY_ORDERS)
-        self._orders[order_id] = order
-        if owner:
-            self._open_by_owner[owner] = self._open_by_owner.get(owner, 0) + 1
-        if client_id:
-            self._by_client[owner, client_id] = order
-        self._rest(order)
-        self.version += 1
+        self._enter(order)
         return order
 
     def market(
@@ -368,7 +343,7 @@ class MatchingEngine:
         prevention: SelfTradePrevention | None = None,
     ) -> Order:
         """Submit a market order and return it as it stands afterwards; what the book cannot fill is EXPIRED."""
-        self._begin()
+        self.begin()
         self._last_order_id += 1
         order = Order(self._last_order_id, owner, side, 0, size_lots, client_id, False)  # noqa: FBT003 - positional for speed
         reject = self._refusal(owner, client_id, self._limits.min_price_ticks, size_lots)
@@ -381,10 +356,7 @@ class MatchingEngine:
 
     def cancel(self, order_id: int) -> Reject:
         """Remove a resting order; UNKNOWN_ORDER when there is none."""
-        if self.executions:
-            self.executions = []
-        if self.prevented:
-            self.prevented = []
+        self.begin()
         order = self._orders.get(order_id)
         if order is None:
             return Reject.UNKNOWN_ORDER
@@ -407,35 +379,17 @@ class MatchingEngine:
             leaves_lots: What shall rest, the filled part not counted.
             expected_version: Refuse with VERSION_CONFLICT when the order is at another version; None does not ask.
         """
-        self._begin()
+        self.begin()
         order = self._orders.get(order_id)
         if order is None:
             return Reject.UNKNOWN_ORDER
-        if expected_version is not None and expected_version != order.version:
-            return Reject.VERSION_CONFLICT
-        if leaves_lots < 1:
-            return Reject.SIZE_TOO_SMALL
-        reject = self._refusal(order.owner, "", price_ticks, order.filled_lots + leaves_lots)
+        reject = self._amend_refusal(order, price_ticks, leaves_lots, expected_version)
         if reject is not _ACCEPTED:
             return reject
         if price_ticks == order.price_ticks and leaves_lots <= order.leaves_lots:
             self._shrink(order, leaves_lots)
-            return _ACCEPTED
-        crosses = self.would_take(order.side, price_ticks)
-        if crosses and order.is_post_only:
-            return Reject.WOULD_TAKE
-
-        self._unlink(order)
-        order.price_ticks = price_ticks
-        order.leaves_lots = leaves_lots
-        order.version += 1
-        self.version += 1
-        if crosses:
-            self._take(order, price_ticks if order.side else -price_ticks, self._prevention)
-        if order.status is _OPEN:
-            self._rest(order)
         else:
-            self._finish(order, order.status)
+            self._move(order, price_ticks, leaves_lots)
         return _ACCEPTED
 
     def replace(  # noqa: PLR0913 - an order has these facts
@@ -453,7 +407,7 @@ class MatchingEngine:
         What can be told without the book (unknown order, version, sizes, band, client id) is checked first and leaves
         the old order UNCHANGED; a new order that then would take against post-only leaves CANCELED_ONLY.
         """
-        self._begin()
+        self.begin()
         old = self._orders.get(order_id)
         if old is None:
             return Replacement(OrderStatus.UNCHANGED, None, Reject.UNKNOWN_ORDER)
@@ -465,9 +419,7 @@ class MatchingEngine:
         if reject is not _ACCEPTED:
             return Replacement(OrderStatus.UNCHANGED, None, reject)
         self.cancel(order_id)
-        order = self.limit(
-            old.owner, old.side, price_ticks, size_lots, is_post_only=is_post_only, client_id=client_id
-        )
+        order = self.limit(old.owner, old.side, price_ticks, size_lots, is_post_only=is_post_only, client_id=client_id)
         status = OrderStatus.CANCELED_ONLY if order.status is _REJECTED else OrderStatus.REPLACED
         return Replacement(status, order, order.reject)
 
@@ -547,12 +499,6 @@ class MatchingEngine:
     def _half(self, side: int) -> _Half:
         return self._asks if side else self._bids
 
-    def _begin(self) -> None:
-        if self.executions:
-            self.executions = []
-        if self.prevented:
-            self.prevented = []
-
     def _refusal(self, owner: str, client_id: str, price_ticks: int, size_lots: int) -> Reject:
         """Return why an order cannot be accepted whatever the book looks like."""
         limits = self._limits
@@ -565,6 +511,60 @@ class MatchingEngine:
         if client_id and (owner, client_id) in self._by_client:
             return Reject.DUPLICATE_CLIENT_ID
         return _ACCEPTED
+
+    def _amend_refusal(self, order: Order, price_ticks: int, leaves_lots: int, expected_version: int | None) -> Reject:
+        if expected_version is not None and expected_version != order.version:
+            return Reject.VERSION_CONFLICT
+        if leaves_lots < 1:
+            return Reject.SIZE_TOO_SMALL
+        if order.is_post_only and self.would_take(order.side, price_ticks):
+            return Reject.WOULD_TAKE
+        return self._refusal(order.owner, "", price_ticks, order.filled_lots + leaves_lots)
+
+    def _match(self, order: Order, time_in_force: TimeInForce, prevention: SelfTradePrevention) -> None:
+        """Trade an order that must or can trade at once; it is still OPEN when its remainder is to rest."""
+        if order.is_post_only:
+            _end(order, _REJECTED, Reject.WOULD_TAKE)
+            return
+        limit_key = order.price_ticks if order.side else -order.price_ticks
+        if time_in_force is _FOK and not self._is_fillable(order, limit_key, prevention):
+            _end(order, _EXPIRED, Reject.NOT_FILLABLE)
+            return
+        self._take(order, limit_key, prevention)
+        if time_in_force is not _GTC and order.status is _OPEN:
+            _end(order, _EXPIRED, Reject.NO_LIQUIDITY)
+
+    def _enter(self, order: Order) -> None:
+        """Let the remainder of a new order rest, if there is room for it."""
+        owner, orders, counts = order.owner, self._orders, self._open_by_owner
+        limits = self._limits
+        count = counts.get(owner, 0) if owner else 0
+        if count >= limits.max_open_orders_per_owner or len(orders) >= limits.max_open_orders:
+            # What has traded has traded: only the remainder is refused.
+            _end(order, _EXPIRED if order.filled_lots else _REJECTED, Reject.TOO_MANY_ORDERS)
+            return
+        orders[order.order_id] = order
+        if owner:
+            counts[owner] = count + 1
+        if order.client_id:
+            self._by_client[owner, order.client_id] = order
+        self._rest(order)
+        self.version += 1
+
+    def _move(self, order: Order, price_ticks: int, leaves_lots: int) -> None:
+        """Take a resting order out of its queue and let it in again at another price or with a larger size."""
+        self._unlink(order)
+        order.price_ticks = price_ticks
+        order.leaves_lots = leaves_lots
+        order.size_lots = order.filled_lots + leaves_lots
+        order.version += 1
+        self.version += 1
+        if self.would_take(order.side, price_ticks):
+            self._take(order, price_ticks if order.side else -price_ticks, self._prevention)
+        if order.status is _OPEN:
+            self._rest(order)
+        else:
+            self._finish(order, order.status)
 
     def _rest(self, order: Order) -> None:
         """Put an order at the end of its level's queue."""
@@ -632,6 +632,7 @@ class MatchingEngine:
         assert level is not None, "only a resting order is amended"  # noqa: S101 - tells the type checker
         level.lots -= order.leaves_lots - leaves_lots
         order.leaves_lots = leaves_lots
+        order.size_lots = order.filled_lots + leaves_lots
         order.version += 1
         self.version += 1
         if self._tracks_changes:
@@ -665,8 +666,7 @@ class MatchingEngine:
     def _execute(self, maker: Order, taker: Order, level: _Level, half: _Half) -> None:
         """Trade as much as both have, at the maker's price."""
         lots = maker.leaves_lots
-        if taker.leaves_lots < lots:
-            lots = taker.leaves_lots
+        lots = min(lots, taker.leaves_lots)
         self._last_trade_id = trade_id = self._last_trade_id + 1
         self.version += 1
         taker.leaves_lots -= lots
