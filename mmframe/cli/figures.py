@@ -61,9 +61,8 @@ class RecentFills:
         role = "maker" if fill.is_maker else "taker"
         size, at = plain(instrument.size(fill.size_lots)), price(instrument.price(fill.price_ticks))
         clock = wall_time(fill.receive_ns).split(" ")[1]
-        self._lines.append(
-            f"{clock}  {verb:<6} {size} {instrument.base} at {at}  {role}, fee {money(fill.fee)} {fill.fee_asset}"
-        )
+        fee = f"{'rebate' if fill.fee < 0 else 'fee'} {money(abs(fill.fee)).removeprefix('+')} {fill.fee_asset}"
+        self._lines.append(f"{clock}  {verb:<6} {size} {instrument.base} at {at}  {role}, {fee}")
 
     def on_decision(self, decision: QuoteDecision) -> None:
         """Ignore it; none is made for this sink."""

@@ -144,15 +144,13 @@ class RunView:
 
     def _foot(self, status: RunStatus) -> RenderableType:
         rate = self._rate.update(status.decisions)
-        text = Text(
-            f" {count(status.events)} events   {count(status.decisions)} decisions ({rate:,.0f}/s)   ", style="dim"
-        )
-        text.append(f"running for {duration(status.now_ns - status.started_ns)}   ")
         if status.is_halted:
-            return text.append(f"halted: {status.halt_reason}", style="bold red")
+            return Text(f" halted: {status.halt_reason}", style="bold red")
         if self.stopping:
-            return text.append(f"{self.stopping}: cancelling all orders; Ctrl+C again aborts at once", style="yellow")
-        return text.append("Ctrl+C cancels all orders and ends the run")
+            return Text(f" {self.stopping}: cancelling all orders; Ctrl+C again aborts at once", style="yellow")
+        text = Text(f" {count(status.events)} events   {count(status.decisions)} decisions", style="dim")
+        text.append(f" ({rate:,.0f}/s)   running for {duration(status.now_ns - status.started_ns)}   ")
+        return text.append("Ctrl+C cancels all and ends", style="not dim")
 
 
 class LiveStatus:
@@ -185,7 +183,7 @@ def _account(market: MarketStatus) -> RenderableType:
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     table.add_row("position", position_text(market))
-    pnl = _amount(market.pnl.total).append(f" {market.quote_asset}  = ", style="default")
+    pnl = Text().append_text(_amount(market.pnl.total)).append(f" {market.quote_asset}  = ")
     for index, (label, value) in enumerate(
         (("spread capture", market.pnl.spread_capture), ("inventory", market.pnl.inventory), ("fees", market.pnl.fees))
     ):

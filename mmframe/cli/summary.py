@@ -73,6 +73,7 @@ def result_object(result: RunResult, *, wall_s: float) -> dict[str, Any]:
         "markets": [_market_object(market) for market in status.markets],
         "faults": result.faults,
         "rejections": result.rejections,
+        "cancelled": result.cancelled,
         "unresolved": list(result.unresolved),
         "assumptions": list(result.assumptions),
         "journal": result.journal,

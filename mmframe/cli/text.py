@@ -104,10 +104,12 @@ def signed(value: Decimal) -> str:
 
 
 def money(value: Decimal) -> str:
-    """Return an amount for people: signed, four digits behind the point, eight where it would vanish otherwise."""
-    digits = 8 if 0 < abs(value) < _SMALL_MONEY else 4
-    text = f"{value:+,.{digits}f}"
-    return text[1:] if value == 0 else text
+    """Return an amount for people: signed, four digits behind the point, more where it would vanish."""
+    if value == 0:
+        return "0.0000"
+    if abs(value) >= _SMALL_MONEY:
+        return f"{value:+,.4f}"
+    return f"{value:+.8f}".rstrip("0").rstrip(".")
 
 
 def duration(nanoseconds: int) -> str:
