@@ -1,4 +1,4 @@
-"""What all conformance classes share: a spec under test, ways to build and measure it, and failures that explain themselves."""
+"""What all conformance classes share: a spec under test, ways to build it, and failures that explain themselves."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class ComponentConformance:
 
 
 def deep_size_bytes(component: object) -> int:
-    """Return the size of everything that only data can make grow: what `component` reaches, without code and modules."""
+    """Return the size of all that `component` reaches, without code and modules: what only data can make grow."""
     seen: set[int] = set()
     waiting: list[Any] = [component]
     total = 0

@@ -18,8 +18,12 @@ import attrs
 from mmframe.domain.instrument import Instrument, InstrumentKind
 from mmframe.domain.kinds import Mode
 from mmframe.domain.market import MarketBatch, MessageKind, Side
-from mmframe.domain.orders import _SEAL, ALL_MARKETS, Action, Approved
+from mmframe.domain.orders import ALL_MARKETS, Action, Amend, Approved, OrderState, Replace, Submit
 from mmframe.domain.views import NEUTRAL_ADVICE, Advice, Inventory, MarketView
+from mmframe.engine.gate import Gate, GateView, MarketGate
+from mmframe.engine.orders import OrderTracker, TrackedOrder
+from mmframe.engine.portfolio import MarketLedger
+from mmframe.engine.settings import GateLimits, MarketSettings
 from mmframe.errors import DomainError
 from mmframe.plugin import BuildContext, ComponentKind, ComponentSpec
 from mmframe.testing.clock import START_NS, ManualClock
@@ -262,8 +266,30 @@ def build_component(spec: ComponentSpec, options: Any = None, **context: Any) ->
 
 
 def approve(action: Action) -> Approved:
-    """Return `action` as the gate hands it to a venue, without a limit having been asked."""
-    return Approved(action, _SEAL)
+    """Return `action` as the gate hands it to a venue: the real gate, with nothing else open and no limit set.
+
+    Raises:
+        DomainError: If no gate would ever let it pass, such as a submit of 0 lots.
+    """
+    answer = _permissive_gate(action).check(action, START_NS)
+    if isinstance(answer, Approved):
+        return answer
+    msg = f"approve: the gate refuses {action!r}: {answer.limit}, {answer.detail}"
+    raise DomainError(msg)
+
+
+def _permissive_gate(action: Action) -> Gate:
+    settings = MarketSettings(instrument=make_instrument(), order_size_lots=1, limits=GateLimits())
+    tracker = OrderTracker(action.market, acknowledge_timeout_ns=1, query_interval_ns=1)
+    market = MarketGate(settings, tracker, MarketLedger(settings.instrument))
+    if isinstance(action, (Submit, Amend, Replace)):
+        market.view = GateView(is_tradable=True, refusal="", mid_half_ticks=2 * action.price_ticks)
+        if not isinstance(action, Submit):
+            # Only a resting order can be changed, so the gate is told of one.
+            order = TrackedOrder(action.market, action.client_id, Side.BUY, action.price_ticks, 1)
+            order.state = OrderState.OPEN
+            tracker.live[action.client_id] = order
+    return Gate((market,) * (action.market + 1), max_orders_per_second=1)
 
 
 def _changes(bids: Iterable[tuple[int, int]], asks: Iterable[tuple[int, int]]) -> tuple[tuple[int, int, int], ...]:

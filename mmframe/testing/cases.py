@@ -613,8 +613,8 @@ def render_cases() -> str:
         "# Conformance cases",
         "",
         "What the kernel needs from a component, as tests. Subclass the class of your component's kind from",
-        "`mmframe.testing`; [Test a plugin](../how-to/test-a-plugin.md) shows how. A case that fails prints its id, so you can",
-        "find it here. An id is never used again for another rule.",
+        "`mmframe.testing`; [Test a plugin](../how-to/test-a-plugin.md) shows how. A case that fails prints its id,",
+        "so you can find it here. An id is never used again for another rule.",
     ]
     for title, class_name, cases in _GROUPS:
         lines += ["", f"## {title}: `{class_name}`"]

@@ -1,7 +1,7 @@
-"""Hypothesis strategies for what the kernel hands to components: order-book streams with gaps, views, inventories, advice.
+"""Hypothesis strategies for what the kernel hands to components: order-book streams, views, inventories, advice.
 
-They generate what can happen in a run and nothing else: no view is crossed, no advice out of its bounds. Within that they
-seek the edges: one-tick spreads, dust sizes, bursts at one instant, nights without a message.
+They generate what can happen in a run and nothing else: no view is crossed, no advice out of its bounds. Within that
+they seek the edges: one-tick spreads, dust sizes, bursts at one instant, nights without a message.
 """
 
 from __future__ import annotations
@@ -291,7 +291,7 @@ def _message(  # noqa: PLR0913 - the drawn values and the caller's switches
     if trades and dice in (1, 2):
         kind = MessageKind.TRADE if dice == 1 else MessageKind.OFF_BOOK_TRADE
         return kind, [(int(side), book.centre_ticks + offset // 8, max(1, lots)) for side, offset, lots in drawn]
-    if gaps and dice == 9 and is_synced:  # noqa: PLR2004 - one face of the drawn die
+    if gaps and dice == 9 and is_synced:
         return MessageKind.GAP, []
     changes = book.changed(drawn, crossed=crossed)
     if is_synced and dice:
