@@ -13,11 +13,11 @@ import traceback
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-import attrs
 import click
 
 from mmframe import __version__
 from mmframe.cli.errors import BUG_REPORT_REQUEST, error_object, error_text
+from mmframe.cli.options import GlobalOptions
 from mmframe.cli.output import write_json
 from mmframe.cli.text import note, paint
 from mmframe.errors import ExitCode, MmframeError, UsageError
@@ -25,7 +25,7 @@ from mmframe.errors import ExitCode, MmframeError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CLOSED_PIPE_STATUS", "INTERRUPTED_STATUS", "GlobalOptions", "commands", "main"]
+__all__ = ["CLOSED_PIPE_STATUS", "INTERRUPTED_STATUS", "commands", "main"]
 
 INTERRUPTED_STATUS = 130
 """What shells report for a process that SIGINT ended: a second Ctrl+C, or one outside of a run."""
@@ -62,17 +62,6 @@ _COMMANDS = {
 """In the order in which a newcomer meets them."""
 
 
-@attrs.frozen
-class GlobalOptions:
-    """What stands before the command.
-
-    Attributes:
-        blocked: Entry-point names that must not be imported.
-    """
-
-    blocked: frozenset[str] = frozenset()
-
-
 class _LazyGroup(click.Group):
     """Knows its commands by name and imports one when it is asked for; a plugin's command comes last."""
 
@@ -107,18 +96,15 @@ class _LazyGroup(click.Group):
 
 def _plugin_command(ctx: click.Context, name: str) -> click.Command | None:
     # A plugin's commands are known only once it is imported; only an unknown word is worth importing every plugin for.
-    from mmframe.cli.plugin_commands import collect_commands
+    from mmframe.cli.plugin_commands import collect_commands, load_command
 
-    found = collect_commands(_options(ctx).blocked)
-    if name in found.commands:
-        return found.commands[name].load()
-    for error in found.errors:
+    found, errors = collect_commands(ctx)
+    for command in found:
+        if command.name == name:
+            return load_command(command)
+    for error in errors:
         note(error_text(error))
     return None
-
-
-def _options(ctx: click.Context) -> GlobalOptions:
-    return ctx.obj if isinstance(ctx.obj, GlobalOptions) else GlobalOptions()
 
 
 def _blocked_names(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
@@ -230,12 +216,8 @@ def _usage_error(error: click.ClickException) -> UsageError:
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = context.command_path if context is not None else "mmframe"
     message = error.format_message().rstrip(".")
-    if (
-        isinstance(error, click.BadParameter)
-        and error.param is not None
-        and not isinstance(error, click.MissingParameter)
-    ):
-        name = error.param.opts[0] if isinstance(error.param, click.Option) else error.param.make_metavar(error.ctx)
+    if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter) and error.param:
+        name = error.param.opts[0] if isinstance(error.param, click.Option) else error.param.human_readable_name
         message = f"{name}: {error.message.rstrip('.')}"
     return UsageError(message, hint=f"`{path} --help` shows what it takes")
 

@@ -16,7 +16,7 @@ from mmframe.domain.kinds import Mode
 from mmframe.errors import ExitCode, MmframeError, UsageError
 
 if TYPE_CHECKING:
-    from mmframe.cli.main import GlobalOptions
+    from mmframe.cli.options import GlobalOptions
     from mmframe.cli.status import RunDisplay
     from mmframe.config.tables import RunTable
     from mmframe.domain.status import RunResult
