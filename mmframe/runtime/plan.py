@@ -32,9 +32,11 @@ class JournalPlan:
 
     Attributes:
         path: File to write, or None for no journal.
+        records_decisions: Write every decision, for `mmframe explain`.
     """
 
     path: str | None
+    records_decisions: bool = True
 
 
 @attrs.frozen
