@@ -544,14 +544,26 @@ def _type_of(hint: Any) -> OptionType:  # noqa: PLR0911 - one line a type
     )
 
 
-def read_table(
-    cls: type, raw: Mapping[str, Any], path: KeyPath, reading: Reading, *, also_known: Iterable[str] = ()
+def read_table(  # noqa: PLR0913 - the last two serve tables that are shared or laid over each other
+    cls: type,
+    raw: Mapping[str, Any],
+    path: KeyPath,
+    reading: Reading,
+    *,
+    also_known: Iterable[str] = (),
+    key_paths: Mapping[str, KeyPath] | None = None,
 ) -> Any:
     """Return an object of `cls` from a TOML table, or `INVALID` after reporting every problem in it.
 
-    `also_known` are keys that belong to someone else and are not in `raw`; they serve as suggestions only.
+    Args:
+        cls: A class of options.
+        raw: The table.
+        path: Its place.
+        reading: Where problems go, and what is needed besides.
+        also_known: Keys that belong to someone else and are not in `raw`; they serve as suggestions only.
+        key_paths: Tables in which single keys stand, when it is not `path`.
     """
-    values = read_values(cls, raw, path, reading, also_known=also_known)
+    values = read_values(cls, raw, path, reading, also_known=also_known, key_paths=key_paths)
     missing = [field for field in option_fields(cls) if field.is_required and field.name not in raw]
     for field in missing:
         _report_missing(field, path, reading)
@@ -560,14 +572,25 @@ def read_table(
     return construct(lambda: cls(**values), cls, path, reading)
 
 
-def read_values(
-    cls: type, raw: Mapping[str, Any], path: KeyPath, reading: Reading, *, also_known: Iterable[str] = ()
+def read_values(  # noqa: PLR0913 - as `read_table`
+    cls: type,
+    raw: Mapping[str, Any],
+    path: KeyPath,
+    reading: Reading,
+    *,
+    also_known: Iterable[str] = (),
+    key_paths: Mapping[str, KeyPath] | None = None,
 ) -> dict[str, Any]:
     """Return the constructor arguments that `raw` has, each converted or `INVALID`; missing keys are not reported."""
     fields = option_fields(cls)
-    unknown_keys(raw, {field.name for field in fields} | set(also_known), path, reading.problems)
+    places = key_paths or {}
+    known = {field.name for field in fields} | set(also_known)
+    for key in raw:
+        unknown_keys({key: raw[key]}, known, places.get(key, path), reading.problems)
     return {
-        field.argument: field.type.read(raw[field.name], (*path, field.name), field.info, reading)
+        field.argument: field.type.read(
+            raw[field.name], (*places.get(field.name, path), field.name), field.info, reading
+        )
         for field in fields
         if field.name in raw
     }

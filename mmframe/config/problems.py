@@ -63,6 +63,11 @@ class Problems:
         if all(error.message != known.message for known in self._plugin_errors):
             self._plugin_errors.append(error)
 
+    def has(self, path: KeyPath, text: str) -> bool:
+        """Tell whether exactly this problem of the key `path` was added already."""
+        key = format_key(path)
+        return any(problem.message == f"{key}: {text}" for problem in self._found)
+
     def place(self, path: KeyPath) -> str:
         """Return `file:line` of `path`, as much of it as is known."""
         return ConfigError("", key="", file=self.file, line=self._locations.line(path)).location

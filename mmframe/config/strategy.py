@@ -133,6 +133,17 @@ class MarketConfig:
     gate: GateTable
     limit_paths: Mapping[str, KeyPath]
 
+    @property
+    def ladder_size(self) -> Decimal:
+        """Return the size of all levels of one side, base units."""
+        factor = _factor(self.ladder)
+        return sum((self.table.order_size * factor**level for level in range(self.ladder.levels)), Decimal(0))
+
+    @property
+    def largest_order(self) -> Decimal:
+        """Return the size of the largest level, base units."""
+        return self.table.order_size * max(Decimal(1), _factor(self.ladder) ** (self.ladder.levels - 1))
+
     def limit_path(self, table: str, key: str) -> KeyPath:
         """Return the place of one key of a limit table."""
         return (*self.limit_paths.get(f"{table}.{key}", (table,)), key)
@@ -186,6 +197,25 @@ class StrategyFile:
     def speed(self) -> float | None:
         """Return the pace on virtual time that the file asks for, or None for as fast as possible."""
         return _speed(self.run.speed)
+
+    @property
+    def stale_after_ms(self) -> int:
+        """Return after how long without a message a book is stale; 0 for never."""
+        kernel = None if self.feed is None else self.feed.kernel
+        return kernel.stale_after_ms if isinstance(kernel, FeedKeys) else 0
+
+    def venue_for(self, mode: Mode) -> ComponentTable | None:
+        """Return the venue that the file has for a mode; a backtest uses the one of paper when it has none."""
+        venue = self.venues.get(mode, self.venue)
+        if venue is None and mode is Mode.BACKTEST:
+            return self.venues.get(Mode.PAPER)
+        return venue
+
+    @staticmethod
+    def kernel_keys(kind: ComponentKind) -> tuple[str, ...]:
+        """Return the keys of a kind's table that belong to the kernel."""
+        cls = KERNEL_KEYS.get(kind)
+        return () if cls is None else tuple(field.name for field in option_fields(cls))
 
 
 def load_strategy_file(path: Path) -> StrategyFile:
@@ -338,7 +368,7 @@ class _Reader:
             self.problems.add((*path, "use"), f"{expected}, was {describe(use)}")
             return None
         cls = KERNEL_KEYS.get(kind)
-        names = {field.name for field in option_fields(cls)} if cls else set()
+        names = StrategyFile.kernel_keys(kind)
         kernel = read_table(cls, {key: raw[key] for key in raw if key in names}, path, self.reading) if cls else None
         rest = {key: item for key, item in raw.items() if key != "use" and key not in names}
         return ComponentTable(
@@ -551,7 +581,7 @@ def _check_market(market: MarketConfig, problems: Problems) -> None:
         )
     if not market.is_whole:
         return
-    largest = table.order_size * max(1, _factor(ladder) ** (ladder.levels - 1))
+    largest = market.largest_order
     if gate.max_order_size is not None and gate.max_order_size < largest:
         was = f"expected at least {largest:f}, the largest order of {symbol}, was {gate.max_order_size}"
         problems.add(
@@ -571,5 +601,5 @@ def _check_market(market: MarketConfig, problems: Problems) -> None:
         problems.add((*market.path, absent), f"missing, expected beside {present}", hint=f"add it, or remove {present}")
 
 
-def _factor(ladder: LadderTable) -> Any:
+def _factor(ladder: LadderTable) -> Decimal:
     return Decimal(str(ladder.size_factor))

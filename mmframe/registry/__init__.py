@@ -1,1 +1,16 @@
 """From a strategy file to a plan: discovery, loading and composition; imports what the file names, nothing else."""
+
+from mmframe.registry.compose import CheckedComponent, CheckReport, check, compose
+from mmframe.registry.discovery import InstalledPlugin
+from mmframe.registry.registry import LoadedPlugin, Registry, ResolvedComponent
+
+__all__ = [
+    "CheckReport",
+    "CheckedComponent",
+    "InstalledPlugin",
+    "LoadedPlugin",
+    "Registry",
+    "ResolvedComponent",
+    "check",
+    "compose",
+]
