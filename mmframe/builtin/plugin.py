@@ -12,7 +12,7 @@ from mmframe.plugin import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mmframe.plugin import BookSpec, OptimizerSpec, RiskControlSpec, SignalSpec
+    from mmframe.plugin import BookSpec, FeedSpec, OptimizerSpec, RiskControlSpec, SignalSpec, VenueSpec
 
 __all__ = ["MMFRAME_API"]
 
@@ -49,3 +49,19 @@ def mmframe_register_risk_controls() -> Iterable[RiskControlSpec]:
     from mmframe.builtin.risk import RISK_CONTROLS
 
     return RISK_CONTROLS
+
+
+@hookimpl
+def mmframe_register_feeds() -> Iterable[FeedSpec]:
+    """Return the built-in feeds."""
+    from mmframe.builtin.exchange import FEEDS
+
+    return FEEDS
+
+
+@hookimpl
+def mmframe_register_venues() -> Iterable[VenueSpec]:
+    """Return the built-in venues."""
+    from mmframe.builtin import exchange, simulated
+
+    return (*exchange.VENUES, *simulated.VENUES)
