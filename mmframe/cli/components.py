@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from mmframe.cli.text import columns, paint, terminal_width
+from mmframe.cli.text import columns, paint, paragraphs, terminal_width
 from mmframe.config.option_types import option_fields
 from mmframe.config.text import json_value, number_text, toml_text
 from mmframe.plugin.specs import (
@@ -15,7 +15,7 @@ from mmframe.plugin.specs import (
     SignalSpec,
     VenueSpec,
 )
-from mmframe.registry import kind_title
+from mmframe.registry.registry import kind_title
 
 if TYPE_CHECKING:
     from mmframe.config.option_types import OptionField
@@ -36,7 +36,7 @@ def component_lines(plugin: LoadedPlugin, spec: ComponentSpec) -> list[str]:
     lines = [f"{paint(plugin.use(spec), bold=True)}  {kind_name(spec.kind)}, {plugin.distribution} {plugin.version}"]
     lines += [f"  {spec.summary}", ""]
     if spec.description:
-        lines += [*(f"  {line}".rstrip() for line in spec.description.strip().splitlines()), ""]
+        lines += [*paragraphs(spec.description), ""]
     facts = columns(_facts(spec))
     if facts:
         lines += [*facts, ""]

@@ -153,8 +153,9 @@ def _before_the_stop_ns(reader: JournalReader, market: int, run: int | None) -> 
 
 def _lines(explanation: Explanation) -> list[str]:
     lines = [_answer(explanation, quote) for quote in explanation.quotes]
-    when = f"decision {explanation.sequence} at {wall_time(explanation.now_ns)}, {explanation.since_start_ns / 1e9:.3f} s into the run"
-    lines += ["", f"{explanation.strategy} {explanation.mode}, {explanation.instrument}: {when}"]
+    when = f"{wall_time(explanation.now_ns)}, {explanation.since_start_ns / 1e9:.3f} s into the run"
+    what = f"{explanation.strategy} {explanation.mode}, {explanation.instrument}"
+    lines += ["", f"{what}: decision {explanation.sequence} at {when}"]
     if explanation.halt_reason:
         lines.append(paint(f"halted: {explanation.halt_reason}", fg="red", bold=True))
     lines += ["", *_stage_table(explanation)]

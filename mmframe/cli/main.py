@@ -205,7 +205,8 @@ def _run(words: list[str]) -> int:
 def _invoke(words: list[str]) -> int:
     # Not `commands.main`: click turns a closed pipe into status 1 there, which here means a bug.
     try:
-        with commands.make_context("mmframe", words) as context:
+        # A copy: click takes the words off the list that it is given.
+        with commands.make_context("mmframe", list(words)) as context:
             result = commands.invoke(context)
     except click.exceptions.Exit as request:
         return request.exit_code

@@ -10,7 +10,7 @@ from mmframe.cli.options import blocked_names
 from mmframe.errors import PluginError
 
 if TYPE_CHECKING:
-    from mmframe.registry import PluginCommand
+    from mmframe.registry.commands import PluginCommand
 
 __all__ = ["collect_commands", "load_command"]
 

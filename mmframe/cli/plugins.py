@@ -114,7 +114,8 @@ def commands_command(ctx: click.Context, *, as_json: bool) -> int:
 
 def _find(options: GlobalOptions, name: str) -> tuple[LoadedPlugin, tuple[ComponentSpec, ...], bool]:
     """Return the plugin, the components meant, and whether `name` means components and not the plugin."""
-    from mmframe.registry import CORE, Registry
+    from mmframe.registry import Registry
+    from mmframe.registry.discovery import CORE
 
     registry = Registry(blocked=options.blocked)
     plugin_name, slash, component = name.partition("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 import textwrap
@@ -22,6 +23,7 @@ __all__ = [
     "money",
     "note",
     "paint",
+    "paragraphs",
     "plain",
     "plural",
     "signed",
@@ -79,6 +81,17 @@ def columns(
         wrapped = textwrap.wrap(row[-1], room, break_long_words=False, break_on_hyphens=False) or [""]
         body = [(lead + wrapped[0]).rstrip(), *(" " * offset + line for line in wrapped[1:])]
         lines += [paint(line, bold=True) for line in body] if headings and number == 0 else body
+    return lines
+
+
+def paragraphs(text: str, *, indent: int = 2) -> list[str]:
+    """Return text with its own line breaks, each line wrapped at the terminal's width under its own indent."""
+    lines: list[str] = []
+    for line in inspect.cleandoc(text).splitlines():
+        lead = " " * (indent + len(line) - len(line.lstrip()))
+        room = max(terminal_width() - len(lead), _LAST_COLUMN_WIDTH_MIN)
+        wrapped = textwrap.wrap(line.strip(), room, break_long_words=False, break_on_hyphens=False) or [""]
+        lines += [(lead + part).rstrip() for part in wrapped]
     return lines
 
 
