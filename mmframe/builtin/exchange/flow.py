@@ -44,6 +44,8 @@ _BELIEF_PERSISTENCE = 0.8
 """Share of its error that a maker keeps from one look to the next."""
 _STREAK = 0.6
 """Probability that a noise taker is on the side of the one before."""
+_NOISE_SIZE = 8
+"""Size of a noise taker's order relative to a resting one: large enough to sweep some levels now and then."""
 _PATIENCE_S = 5.0
 _PATIENT_DEPTH_TICKS = 6.0
 """Mean distance of a patient order behind the touch."""
@@ -233,10 +235,13 @@ class SyntheticFlow:
         return order if order.status is _OPEN else None
 
     def _join(self) -> None:
+        """Rest one order behind, at or one tick inside the touch, but never where it would be a gift."""
         side = _BUY if self._random.random() < 0.5 else _SELL
-        best = self._matching.best(side) or round(self.fundamental_ticks)
+        fair = self.fundamental_ticks
+        best = self._matching.best(side) or round(fair)
         behind = int(self._random.expovariate(1.0 / _PATIENT_DEPTH_TICKS)) - 1
-        order = self._post(side, best + behind if side else best - behind, self._size_lots())
+        price = max(best + behind, math.ceil(fair)) if side else min(best - behind, math.floor(fair))
+        order = self._post(side, price, self._size_lots())
         if order is not None:
             self._patient.append(order)
 
@@ -251,7 +256,7 @@ class SyntheticFlow:
     def _take_blindly(self) -> None:
         if self._random.random() > _STREAK:
             self._last_taker_side = 1 - self._last_taker_side
-        self._matching.market(ANONYMOUS, self._last_taker_side, self._size_lots())
+        self._matching.market(ANONYMOUS, self._last_taker_side, _NOISE_SIZE * self._size_lots())
 
     def _take_mispriced(self) -> None:
         matching = self._matching

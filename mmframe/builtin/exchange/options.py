@@ -38,11 +38,11 @@ class EmbeddedFeedOptions:
     start: str = option(
         help="Virtual time at which the market opens, ISO 8601 with zone.", default="2026-01-01T00:00:00Z"
     )
-    price: Decimal = option(help="Price at the start.", default=Decimal(60_000), above=0.0, unit="quote units")
-    tick_size: Decimal = option(help="Price step.", default=Decimal(1), above=0.0, unit="quote units")
+    price: Decimal = option(help="Price at the start.", default=Decimal(50_000), above=0.0, unit="quote units")
+    tick_size: Decimal = option(help="Price step.", default=Decimal(5), above=0.0, unit="quote units")
     lot_size: Decimal = option(help="Size step.", default=Decimal("0.0001"), above=0.0, unit="base units")
     volatility_bps_per_sqrt_s: float = option(
-        help="Volatility of the fundamental price, jumps included.", default=1.0, minimum=0.0, unit="bps per sqrt(s)"
+        help="Volatility of the fundamental price, jumps included.", default=2.5, minimum=0.0, unit="bps per sqrt(s)"
     )
     spread_ticks: float = option(
         help="Spread that one background maker quotes; their competition makes the touch narrower.",
@@ -60,7 +60,7 @@ class EmbeddedFeedOptions:
         help="Looks of takers who know the fundamental price and take what is mispriced.", default=3.0, minimum=0.0
     )
     patient_orders_per_s: float = option(
-        help="Limit orders of traders who are no makers; each rests about 5 s.", default=15.0, minimum=0.0
+        help="Limit orders of traders who are no makers; each rests about 5 s.", default=8.0, minimum=0.0
     )
     typical_size: Decimal = option(
         help="Median size of a background order.", default=Decimal("0.02"), above=0.0, unit="base units"
