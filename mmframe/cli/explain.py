@@ -62,8 +62,9 @@ def explain_command(  # noqa: PLR0913 - one parameter for each option
 
     For a STRATEGY file its newest journal is read.
     """
-    from mmframe.runtime.explain import explain, parse_time_ns
+    from mmframe.runtime.explain import explain
     from mmframe.runtime.journal import JournalReader
+    from mmframe.runtime.moments import parse_time_ns
 
     if moment is not None and sequence is not None:
         message = "--at and --sequence: expected at most one of them"
@@ -159,10 +160,14 @@ def _lines(explanation: Explanation) -> list[str]:
     if explanation.halt_reason:
         lines.append(paint(f"halted: {explanation.halt_reason}", fg="red", bold=True))
     lines += ["", *_stage_table(explanation)]
-    lines += _figures("Market", explanation.view) + _figures("Signals", explanation.signals)
-    lines += _figures("Inventory", explanation.inventory)
-    if not explanation.is_advice_neutral:
-        lines += _figures("Advice", explanation.advice)
+    advice = {} if explanation.is_advice_neutral else explanation.advice
+    figures = [
+        ("market", _figures(explanation.view)),
+        ("signals", _figures(explanation.signals, missing="not known yet")),
+        ("inventory", _figures(explanation.inventory, missing="no limit")),
+        ("advice", _figures(advice) or "none in force"),
+    ]
+    lines += ["", paint("What it saw", bold=True), *columns([row for row in figures if row[1]])]
     if explanation.rejections:
         rows = [(refused.limit, f"{refused.action}: {refused.detail}") for refused in explanation.rejections]
         lines += ["", paint("Refused by the gate", bold=True), *columns(rows)]
@@ -239,11 +244,8 @@ def _stage_name(kind: str, name: str) -> str:
     return f"{words.get(kind, '')}{name}"
 
 
-def _figures(title: str, values: Mapping[str, float | None]) -> list[str]:
-    if not values:
-        return []
-    rows = [(name, "not known" if value is None else f"{value:,.10g}") for name, value in values.items()]
-    return ["", paint(title, bold=True), *columns(rows)]
+def _figures(values: Mapping[str, float | None], *, missing: str = "-") -> str:
+    return ", ".join(f"{name} {missing if value is None else f'{value:,.8g}'}" for name, value in values.items())
 
 
 def _sentence(text: str) -> str:
