@@ -7,7 +7,7 @@ engine decides what that leads to.
 from __future__ import annotations
 
 from math import ceil, floor, isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mmframe.domain.kinds import Scope
 from mmframe.domain.market import Side
@@ -173,6 +173,8 @@ class Pipeline:
         for name, propose in self._optimizers:
             try:
                 proposal = propose(view, inventory, advice, proposal)
+                if type(proposal) is not QuoteProposal:
+                    raise StageFault(name, StageKind.OPTIMIZER, f"expected a QuoteProposal, was {proposal!r}")
                 bid, bid_size, ask, ask_size, _, _ = proposal
                 # The comparisons are false for NaN, so that it fails here too.
                 if (bid_size and not (0.0 < bid < _HUGE and 0.0 < bid_size < _HUGE)) or (
@@ -183,12 +185,10 @@ class Pipeline:
                     )
                 if bid_size and ask_size and bid >= ask:
                     raise StageFault(name, StageKind.OPTIMIZER, f"expected bid < ask, was {bid!r} >= {ask!r}")
-                if type(proposal) is not QuoteProposal:
-                    raise StageFault(name, StageKind.OPTIMIZER, f"expected a QuoteProposal, was {proposal!r}")
             except StageFault:
                 raise
             except Exception as error:
-                raise StageFault(name, StageKind.OPTIMIZER, _described(error, proposal, QuoteProposal)) from error
+                raise StageFault(name, StageKind.OPTIMIZER, f"{type(error).__name__}: {error}") from error
             if self.trace is not None:
                 self.trace.add(StageKind.OPTIMIZER, name, proposal)
         return proposal
@@ -211,6 +211,9 @@ class Pipeline:
             ticks = ceil(ask / self._tick - _GRID_TOLERANCE)
             if ticks <= touch.bid_ticks:
                 ticks, ask_reason = touch.bid_ticks + 1, _POST_ONLY
+            if bids and ticks <= bids[0][0]:
+                # Two prices within the tolerance of one tick: both rounded onto it.
+                ticks = bids[0][0] + 1
             asks = self._levels(ticks, ask_size, 1)
             if not asks:
                 ask_reason = _BELOW_MINIMUM
@@ -222,7 +225,9 @@ class Pipeline:
         ladder = self._ladder
         lots = floor(size / self._lot + _GRID_TOLERANCE)
         if ladder.levels == 1:
-            is_placeable = lots >= self._min_lots and best_ticks * lots >= self._min_notional_tick_lots and best_ticks > 0
+            is_placeable = (
+                lots >= self._min_lots and best_ticks * lots >= self._min_notional_tick_lots and best_ticks > 0
+            )
             return [(best_ticks, lots)] if is_placeable else []
         step = max(1, round(best_ticks * ladder.step_bps / 10_000.0))
         levels: _Levels = []
@@ -251,6 +256,10 @@ class Pipeline:
         for named, assess in self._risk_controls:
             try:
                 verdict = assess(view, inventory, advice, quotes)
+                if type(verdict) is not RiskVerdict:
+                    raise StageFault(
+                        named.name, StageKind.RISK, f"expected a RiskVerdict, was {verdict!r}", named.scope
+                    )
                 level, bid, bid_size, ask, ask_size, reason = verdict
                 is_same = level == 0 and (bid, bid_size, ask, ask_size) == quotes[:4]
                 if not is_same:
@@ -266,7 +275,7 @@ class Pipeline:
             except StageFault:
                 raise
             except Exception as error:
-                detail = _described(error, None, RiskVerdict)
+                detail = f"{type(error).__name__}: {error}"
                 raise StageFault(named.name, StageKind.RISK, detail, named.scope) from error
             if self.trace is not None:
                 self.trace.add(
@@ -384,13 +393,3 @@ def _reason_note(reason: int, is_same: bool) -> str:  # noqa: FBT001 - a fact, n
 
 
 _REASONS = frozenset(int(reason) for reason in Reason)
-
-
-def _described(error: Exception, returned: Any, expected: type) -> str:
-    if (
-        isinstance(error, (TypeError, ValueError, AttributeError))
-        and returned is not None
-        and type(returned) is not expected
-    ):
-        return f"expected a {expected.__name__}, was {returned!r}"
-    return f"{type(error).__name__}: {error}"

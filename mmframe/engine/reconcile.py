@@ -116,4 +116,3 @@ class Reconciler:
         else:
             # The new order follows with the next decision, when the old one is known to be gone.
             cancels.append(Cancel(self._market, order.client_id))
-

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from mmframe.domain.kinds import Scope
-from mmframe.domain.orders import Cancel, OrderStatus, OrderUpdate, Replace, Request, Submit, VenueCapabilities
 from mmframe.domain.orders import Amend as AmendAction
+from mmframe.domain.orders import Cancel, OrderStatus, OrderUpdate, Replace, Request, Submit, VenueCapabilities
 from mmframe.domain.views import QuoteProposal, RiskVerdict
 from mmframe.engine import Engine
 from mmframe.engine.settings import (
@@ -156,7 +156,6 @@ def quoting():
     """An engine that quotes 10 at 99 and 10 at 101 around a mid of 100, both orders open."""
     made = Bench()
     made.accept(made.book())
+    made.after(0.1)
     assert set(made.orders.values()) == {("BUY", 99, 10), ("SELL", 101, 10)}
     return made
-
-

@@ -218,7 +218,9 @@ def test_a_replace_counts_both_orders():
     assert (result.limit, result.detail) == ("max_position", "worst case 21 lots, limit 20")
 
 
-@pytest.mark.parametrize("action", [Amend(0, "c-9", 99, 5, 1), Replace(0, "c-9", "c-10", 99, 5)], ids=["amend", "replace"])
+@pytest.mark.parametrize(
+    "action", [Amend(0, "c-9", 99, 5, 1), Replace(0, "c-9", "c-10", 99, 5)], ids=["amend", "replace"]
+)
 def test_an_order_that_does_not_rest_cannot_be_changed(action):
     result = Desk().gate.check(action, 0)
 
@@ -284,8 +286,17 @@ def test_no_sequence_of_approvals_and_fills_takes_the_position_over_its_limit(st
         elif kind == "fill" and order.leaves_lots:
             trade += 1
             fill = Fill(
-                0, order.client_id, str(trade), order.side, order.price_ticks, min(lots, order.leaves_lots),
-                True, Decimal(0), "USDT", 0, 0,
+                0,
+                order.client_id,
+                str(trade),
+                order.side,
+                order.price_ticks,
+                min(lots, order.leaves_lots),
+                True,
+                Decimal(0),
+                "USDT",
+                0,
+                0,
             )
             desk.ledger.apply(fill, 200)
             desk.tracker.on_fill(fill)
