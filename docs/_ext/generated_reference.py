@@ -1,0 +1,224 @@
+"""Fills the reference pages from the code: a page says `<!-- generated: NAME -->` where a part of this module goes.
+
+The text is Markdown and is put in place before the page is parsed, so headings and links of generated parts work as
+those of written ones.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from mmframe import errors
+from mmframe.cli.components import component_object, kind_name
+from mmframe.cli.main import commands
+from mmframe.config import tables
+from mmframe.config.option_types import option_fields
+from mmframe.config.text import number_text, toml_text
+from mmframe.plugin.specs import ComponentKind
+from mmframe.registry import Registry
+from mmframe.testing.cases import render_cases
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from sphinx.application import Sphinx
+
+    from mmframe.config.option_types import OptionField
+    from mmframe.registry import LoadedPlugin
+
+__all__ = ["GENERATORS", "setup"]
+
+_MARKER = re.compile(r"<!-- generated: ([a-z-]+) -->")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.connect("source-read", _fill)
+    # What is generated changes with the code, which Sphinx does not watch.
+    app.connect("env-get-outdated", lambda _app, _env, added, _changed, _removed: {"reference/index", *added})
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _fill(_app: Sphinx, _page: str, source: list[str]) -> None:
+    source[0] = _MARKER.sub(lambda marker: "\n".join(GENERATORS[marker[1]]()), source[0])
+
+
+# --- components ------------------------------------------------------------------------------------------------------
+
+
+def components() -> Iterator[str]:
+    """Yield a section for each kind, in it one for each component of each installed plugin."""
+    loaded, broken = Registry().load_all()
+    if broken:
+        raise broken[0]
+    by_kind: dict[ComponentKind, list[tuple[LoadedPlugin, Any]]] = defaultdict(list)
+    for plugin in loaded:
+        for spec in plugin.specs:
+            by_kind[spec.kind].append((plugin, spec))
+    for kind in ComponentKind:
+        if by_kind[kind]:
+            yield from ("", f"## {kind_name(kind)[0].upper()}{kind_name(kind)[1:]}s", "")
+        for plugin, spec in by_kind[kind]:
+            yield from _component(plugin, spec)
+
+
+def _component(plugin: LoadedPlugin, spec: Any) -> Iterator[str]:
+    shown = component_object(plugin, spec)
+    yield from (f"### `{shown['use']}`", "", shown["summary"], "")
+    if shown["description"]:
+        yield from (inspect.cleandoc(shown["description"]), "")
+    facts = {name: shown[name] for name in ("provides", "needs", "halts", "modes") if name in shown}
+    facts["from"] = f"{plugin.distribution} {plugin.version}"
+    yield from (f"- {name}: {text}" for name, text in facts.items())
+    yield ""
+    yield from _options(option_fields(spec.options))
+
+
+def strategy_tables() -> Iterator[str]:
+    """Yield a section for each table of a strategy file that belongs to the kernel."""
+    for name in tables.__all__:
+        table = getattr(tables, name)
+        heading, _, text = inspect.cleandoc(table.__doc__).partition(": ")
+        if not text:  # the keys that the kernel adds to a component's table
+            heading, text = f"Keys of {re.findall(r'`(.*?)`', heading)[0]}", heading
+        else:
+            heading = heading.strip("`")
+        yield from ("", f"## `{heading}`" if heading.startswith("[") else f"## {heading}", "")
+        yield from (f"{text[0].upper()}{text[1:]}", "")
+        yield from _options(option_fields(table))
+
+
+def _options(fields: Sequence[OptionField]) -> Iterator[str]:
+    if not fields:
+        yield from ("It has no options.", "")
+        return
+    rows = []
+    for field in fields:
+        required = field.default is attrs.NOTHING
+        default = "*required*" if required else "none" if field.default is None else f"`{toml_text(field.default)}`"
+        rows.append((f"`{field.name}`", field.type.text, field.info.unit, default, _bounds(field), field.info.help))
+    yield from _table(("Option", "Type", "Unit", "Default", "Allowed", "Meaning"), rows)
+
+
+def _bounds(field: OptionField) -> str:
+    info = field.info
+    limits = (("> ", info.above), ("≥ ", info.minimum), ("≤ ", info.maximum))
+    bounds = [f"{sign}{number_text(limit)}" for sign, limit in limits if limit is not None]
+    bounds += [", ".join(f"`{choice}`" for choice in info.choices)] if info.choices else []
+    return ", ".join(bounds)
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    rows = list(rows)
+    # A column that no row fills says nothing.
+    kept = [column for column in range(len(headings)) if any(row[column] for row in rows)]
+    yield _row(headings[column] for column in kept)
+    yield _row("---" for _ in kept)
+    yield from (_row(row[column].replace("|", r"\|").replace("\n", " ") for column in kept) for row in rows)
+    yield ""
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+# --- command line ----------------------------------------------------------------------------------------------------
+
+
+def command_line() -> Iterator[str]:
+    """Yield a section for `mmframe` and for each of its commands."""
+    yield from _command(commands, click.Context(commands, info_name="mmframe"), level=2)
+
+
+def _command(command: click.Command, context: click.Context, *, level: int) -> Iterator[str]:
+    yield from ("", f"{'#' * min(level, 3)} `{context.command_path}`", "")
+    yield from ("```text", " ".join([context.command_path, *command.collect_usage_pieces(context)]), "```", "")
+    if command.help:
+        yield from (_plain_paragraphs(command.help), "")
+    rows = []
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None:
+            rows.append((f"`{record[0]}`", _escaped(record[1])))
+    if rows:
+        yield from _table(("Option", "Meaning"), rows)
+    if command.epilog:
+        yield from (_plain_paragraphs(command.epilog), "")
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None and not child.hidden:
+                yield from _command(child, click.Context(child, info_name=name, parent=context), level=level + 1)
+
+
+def _plain_paragraphs(text: str) -> str:
+    """Return help text as Markdown: a paragraph that click must not wrap (after `\\b`) becomes a block of text."""
+    paragraphs = []
+    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text)):
+        kept = paragraph.removeprefix("\b\n")
+        paragraphs.append(_escaped(paragraph) if kept == paragraph else f"```text\n{kept}\n```")
+    return "\n\n".join(paragraphs)
+
+
+def _escaped(text: str) -> str:
+    # In help texts an asterisk, an angle bracket or a square bracket is itself.
+    return re.sub(r"([*<\[\]])", r"\\\1", text)
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+def exit_codes() -> Iterator[str]:
+    """Yield the table of exit codes."""
+    errors_by_code: dict[errors.ExitCode, list[str]] = defaultdict(list)
+    for error in _error_classes():
+        if isinstance(error.exit_code, errors.ExitCode):
+            errors_by_code[error.exit_code].append(f"`{error.__name__}`")
+    rows = [(str(code.value), code.name, ", ".join(errors_by_code[code])) for code in errors.ExitCode]
+    yield from _table(("Code", "Name", "Errors"), rows)
+
+
+def error_codes() -> Iterator[str]:
+    """Yield a section for each class of error, with its identifier and its attributes."""
+    for error in _error_classes():
+        # Of some the identifier is made for each error: then the docstring says how.
+        identifier = f" · `error[{error.code}]`" if isinstance(error.code, str) else ""
+        summary, _, rest = inspect.cleandoc(error.__doc__ or "").partition("\n")
+        yield from ("", f"## `{error.__name__}`", "", f"{summary}{identifier}", "")
+        if "Attributes:" in rest:
+            described = inspect.cleandoc(rest.partition("Attributes:")[2])
+            yield from (f"- {line}" for line in _entries(described))
+            yield ""
+
+
+def _entries(described: str) -> list[str]:
+    joined = re.sub(r"\n\s+", " ", described)
+    return [re.sub(r"^(\w+):", r"`\1`:", line) for line in joined.splitlines() if line]
+
+
+def _error_classes() -> list[type[errors.MmframeError]]:
+    return [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, errors.MmframeError)]
+
+
+# --- conformance -----------------------------------------------------------------------------------------------------
+
+
+def conformance() -> Iterator[str]:
+    """Yield the cases of the authors' kit."""
+    yield render_cases()
+
+
+GENERATORS: dict[str, Callable[[], Iterator[str]]] = {
+    "components": components,
+    "strategy-tables": strategy_tables,
+    "command-line": command_line,
+    "exit-codes": exit_codes,
+    "error-codes": error_codes,
+    "conformance": conformance,
+}
