@@ -1,4 +1,4 @@
-"""The decision core: synchronous, pure, deterministic. Events in, approved actions out; no clock, no I/O, no randomness."""
+"""The decision core: pure, synchronous, deterministic. Events in, approved actions out; no clock, I/O or randomness."""
 
 from mmframe.engine.engine import CLIENT_ID_PREFIX, Engine, client_id_prefix
 

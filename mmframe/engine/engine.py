@@ -103,7 +103,8 @@ class Engine:
         records_decisions: bool = False,
     ) -> None:
         if len(pipelines) != len(settings.markets) or not pipelines:
-            msg = f"engine: expected one pipeline a market and at least one, was {len(pipelines)} for {len(settings.markets)}"
+            counts = f"{len(pipelines)} for {len(settings.markets)}"
+            msg = f"engine: expected one pipeline a market and at least one, was {counts}"
             raise DomainError(msg)
         self.settings = settings
         self.records_decisions = records_decisions
@@ -342,11 +343,7 @@ class Engine:
         market.gate.view.mid_half_ticks = market.ledger.mark_half_ticks
         if self.records_decisions:
             market.pipeline.start_trace()
-        targets: Targets | None
-        if reason:
-            targets = Targets.none(reason)
-        else:
-            targets = self._targets(market, now_ns)
+        targets = Targets.none(reason) if reason else self._targets(market, now_ns)
         actions, kept, rejections = self._act(market, targets, now_ns, approved)
         if targets is not None:
             market.bid_reason, market.ask_reason = targets.bid_reason, targets.ask_reason

@@ -136,7 +136,7 @@ class EngineMarket:
         """Return when the book turns stale if nothing more arrives."""
         return self._last_book_ns + self.stale_after_ns
 
-    def on_message(self, batch: MarketBatch, index: int) -> bool:
+    def on_message(self, batch: MarketBatch, index: int) -> bool:  # noqa: PLR0911 - one return for each kind of message
         """Apply one message; return whether the quotes may have to change."""
         kind = batch.kinds[index]
         if kind == MessageKind.DELTA:

@@ -241,7 +241,7 @@ class Pipeline:
     def _is_placeable(self, ticks: int, lots: int) -> bool:
         return lots >= self._min_lots and ticks > 0 and ticks * lots >= self._min_notional_tick_lots
 
-    def _assess(  # noqa: PLR0913 - the chain's state, passed flat to keep the hot path free of objects
+    def _assess(  # noqa: PLR0913, PLR0917 - the chain's state, passed flat to keep the hot path free of objects
         self,
         view: MarketView,
         inventory: Inventory,
@@ -295,7 +295,7 @@ class Pipeline:
             self._side_tightened(named, quotes.ask, verdict.ask, verdict.ask_size, asks, 1),
         )
 
-    def _side_tightened(  # noqa: PLR0913 - one side's before and after
+    def _side_tightened(  # noqa: PLR0913, PLR0917 - one side's before and after
         self, named: NamedRiskControl, was_price: float, price: float, size: float, levels: _Levels, away: int
     ) -> _Levels:
         """Apply a verdict to one side; anything looser than before is a fault of the control."""
@@ -365,7 +365,7 @@ class Pipeline:
         )
         return quotes
 
-    def _trace_levels(  # noqa: PLR0913 - a trace entry's fields
+    def _trace_levels(  # noqa: PLR0913, PLR0917 - a trace entry's fields
         self, kind: StageKind, name: str, bids: _Levels, asks: _Levels, bid_reason: int, ask_reason: int
     ) -> None:
         if self.trace is not None:
