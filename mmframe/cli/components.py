@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from mmframe.cli.text import columns, paint, paragraphs, terminal_width
+from mmframe.cli.text import columns, paint, paragraphs
 from mmframe.config.option_types import option_fields
 from mmframe.config.text import json_value, number_text, toml_text
 from mmframe.plugin.specs import (
@@ -19,7 +19,6 @@ from mmframe.registry.registry import kind_title
 
 if TYPE_CHECKING:
     from mmframe.config.option_types import OptionField
-    from mmframe.plugin.options import OptionInfo
     from mmframe.plugin.specs import ComponentKind, ComponentSpec
     from mmframe.registry import LoadedPlugin
 
@@ -44,26 +43,17 @@ def component_lines(plugin: LoadedPlugin, spec: ComponentSpec) -> list[str]:
 
 
 def option_lines(cls: type) -> list[str]:
-    """Return the options of a class as a table."""
+    """Return the options of a class: name, default, type and bounds, then what it is for."""
     fields = option_fields(cls)
     if not fields:
-        return [paint("No options", bold=True)]
-    rows = []
-    for field in fields:
-        default = "required" if field.is_required else "-" if field.default is None else toml_text(field.default)
-        rows.append((field.name, _type_text(field), default, _help_text(field.info)))
-    # Long names of types would leave no room for the words: then each option gets a line of its own for them.
-    widest = sum(max(len(row[column]) for row in rows) + 2 for column in range(3))
-    headings = ("option", "type", "default", "")
-    if widest <= terminal_width() // 2:
-        return columns(rows, headings=headings)
-    lines = columns(
-        [(name, f"{kind}; {default}") for name, kind, default, _ in rows], headings=("option", "type; default")
-    )
-    shown = lines[:1]
-    for line, row in zip(lines[1:], rows, strict=False):
-        shown += [line, *columns([(row[3],)], indent=6)]
-    return shown
+        return ["  It has no options."]
+    heads = columns([(_default_text(field), _type_text(field)) for field in fields])
+    if len(heads) > len(fields):  # too narrow to keep the types in a column of their own
+        heads = [f"  {_default_text(field)}  {_type_text(field)}" for field in fields]
+    lines = [paint("Options", bold=True)]
+    for head, field in zip(heads, fields, strict=True):
+        lines += [head, *paragraphs(field.info.help, indent=6)]
+    return lines
 
 
 def component_object(plugin: LoadedPlugin, spec: ComponentSpec) -> dict[str, Any]:
@@ -92,22 +82,24 @@ def _facts(spec: ComponentSpec) -> list[tuple[str, str]]:
     return facts
 
 
+def _default_text(field: OptionField) -> str:
+    if field.is_required:
+        return f"{field.name}  (required)"
+    return f"{field.name}  (unset)" if field.default is None else f"{field.name} = {toml_text(field.default)}"
+
+
 def _type_text(field: OptionField) -> str:
-    text = field.type.text.removeprefix("a ").removeprefix("an ")
-    return f"{text}, {field.info.unit}" if field.info.unit else text
-
-
-def _help_text(info: OptionInfo) -> str:
+    info = field.info
+    # What follows the comma tells how to write it; a table of options needs the kind alone.
+    kind = field.type.text.partition(",")[0].removeprefix("a ").removeprefix("an ")
     bounds = [
         f"{word} {number_text(bound)}"
         for word, bound in (("above", info.above), ("at least", info.minimum), ("at most", info.maximum))
         if bound is not None
     ]
-    if info.choices:
-        bounds.append(f"one of {', '.join(info.choices)}")
-    if info.example is not None:
-        bounds.append(f"such as {toml_text(info.example)}")
-    return f"{info.help} ({', '.join(bounds)})" if bounds else info.help
+    choices = [f"one of {', '.join(info.choices)}"] if info.choices else []
+    example = [f"such as {toml_text(info.example)}"] if info.example is not None else []
+    return ", ".join([kind, *([info.unit] if info.unit else []), *bounds, *choices, *example])
 
 
 def _option_object(field: OptionField) -> dict[str, Any]:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["LiveStatus", "RunView"]
 
 _INTERVAL_S = 0.2
-_BAR_WIDTH = 24
+_BAR_WIDTH = 16
 _WIDTH_MAX = 100
 _PANELS_MAX = 3
 """More markets than this are shown as one line each."""
@@ -81,11 +81,14 @@ class RunView:
             Text(f" {status.strategy}", style="bold"),
             Text(status.mode),
             state,
-            Text(wall_time(status.now_ns), style="dim"),
+            Text(f"market time {wall_time(status.now_ns)}", style="dim"),
         ]
         fraction = progress_fraction(self._plan, status)
         if fraction is not None:
-            cells += [ProgressBar(total=1.0, completed=fraction, width=_BAR_WIDTH), Text(f"{fraction:.0%}")]
+            cells += [
+                ProgressBar(total=1.0, completed=fraction, width=_BAR_WIDTH, complete_style="cyan"),
+                Text(f"{fraction:.0%}"),
+            ]
         for _ in cells:
             line.add_column(no_wrap=True)
         line.add_row(*cells)

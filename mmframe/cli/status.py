@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from mmframe.cli.figures import (
@@ -29,6 +30,7 @@ __all__ = ["DecisionRate", "PlainStatus", "RunDisplay", "SilentStatus", "stderr_
 
 _LINE_INTERVAL_S = 5.0
 _POLL_INTERVAL_S = 1.0
+_RATE_WINDOW_S = 3.0
 
 
 class RunDisplay(Protocol):
@@ -50,19 +52,21 @@ class RunDisplay(Protocol):
 
 
 class DecisionRate:
-    """Decisions a second of wall time since the last look."""
+    """Decisions a second of wall time over the last few seconds."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
-        self._last_s = now_s()
-        self._last_count = 0
+        self._samples: deque[tuple[float, int]] = deque([(now_s(), 0)])
 
     def update(self, decisions: int) -> float:
-        """Return the rate since the call before."""
+        """Return the rate up to now."""
         now_s = self._now_s()
-        elapsed_s, made = now_s - self._last_s, decisions - self._last_count
-        self._last_s, self._last_count = now_s, decisions
-        return made / elapsed_s if elapsed_s > 0 else 0.0
+        self._samples.append((now_s, decisions))
+        # The oldest sample that is kept is at or before the window's start, so that the window is never shorter.
+        while len(self._samples) > 2 and self._samples[1][0] <= now_s - _RATE_WINDOW_S:
+            self._samples.popleft()
+        then_s, before = self._samples[0]
+        return (decisions - before) / (now_s - then_s) if now_s > then_s else 0.0
 
 
 class SilentStatus:

@@ -34,6 +34,8 @@ __all__ = [
 _WIDTH_MAX = 120
 """Longer lines are hard to read even where the terminal is wide."""
 _LAST_COLUMN_WIDTH_MIN = 20
+_SOURCE_WIDTH = 105
+"""A line of source text that could not take the next line's first word within this is taken as full."""
 _SMALL_MONEY = Decimal("0.01")
 _NS_PER_S = 1_000_000_000
 _S_PER_MINUTE = 60
@@ -85,14 +87,28 @@ def columns(
 
 
 def paragraphs(text: str, *, indent: int = 2) -> list[str]:
-    """Return text with its own line breaks, each line wrapped at the terminal's width under its own indent."""
+    """Return text wrapped at the terminal's width, each line under its own indent; formulas keep their lines."""
     lines: list[str] = []
-    for line in inspect.cleandoc(text).splitlines():
+    for line in _unwrapped(inspect.cleandoc(text).splitlines()):
         lead = " " * (indent + len(line) - len(line.lstrip()))
         room = max(terminal_width() - len(lead), _LAST_COLUMN_WIDTH_MIN)
         wrapped = textwrap.wrap(line.strip(), room, break_long_words=False, break_on_hyphens=False) or [""]
         lines += [(lead + part).rstrip() for part in wrapped]
     return lines
+
+
+def _unwrapped(lines: Sequence[str]) -> list[str]:
+    """Join lines that were broken only because the source was full, so that they can be wrapped anew."""
+    joined: list[str] = []
+    before = ""
+    for line in lines:
+        word = line.split(maxsplit=1)[:1]
+        if word and before and len(before) + len(word[0]) >= _SOURCE_WIDTH:
+            joined[-1] += f" {line.strip()}"
+        else:
+            joined.append(line)
+        before = line
+    return joined
 
 
 def count(value: int) -> str:

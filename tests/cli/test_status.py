@@ -90,14 +90,19 @@ def test_a_lost_reader_stops_the_run_and_breaks_nothing(plan, wall, run_status, 
     assert stop.reason == "the reader of the status lines went away"
 
 
-def test_the_rate_counts_what_happened_since_the_last_look(wall):
+def test_the_rate_is_of_the_last_seconds_and_does_not_flicker(wall):
     rate = DecisionRate(wall)
-    wall.now_s += 2.0
-    assert rate.update(10) == 5.0
+    assert rate.update(0) == 0.0
 
-    wall.now_s += 0.5
-    assert rate.update(20) == 20.0
-    assert rate.update(20) == 0.0
+    wall.now_s += 1.0
+    assert rate.update(10) == 10.0
+    wall.now_s += 0.1
+    assert rate.update(10) == pytest.approx(10 / 1.1)
+
+    wall.now_s += 9.9
+    assert rate.update(10) == 0.0
+    wall.now_s += 3.0
+    assert rate.update(40) == 10.0
 
 
 @pytest.mark.parametrize(
@@ -134,7 +139,7 @@ def test_the_live_display_shows_the_market_our_quotes_the_account_and_what_ctrl_
     text = re.sub(r" +", " ", drawn(plan, run_status()))
 
     for shown in (
-        "first-run paper quoting 2026-01-01 00:00:12.500 UTC",
+        "first-run paper quoting market time 2026-01-01 00:00:12.500 UTC",
         "50%",
         "market 60,000.0 60,006.0 1.00 bps",
         "ours 59,997.0 60,009.0 2.00 bps",
