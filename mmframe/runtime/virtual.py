@@ -137,16 +137,12 @@ class VirtualDriver:
             self._countdown = _CHECK_EVERY
             self._look()
             return self._stop.reason
-        if self._stop.reason is not None:
-            return self._stop.reason
         due = self._wall_start + (now_ns - (self._session.started_ns or now_ns)) / 1e9 / self._speed
-        while (ahead := due - time.monotonic()) > 0.0:
+        while self._stop.reason is None and (ahead := due - time.monotonic()) > 0.0:
             self._look()
             time.sleep(min(ahead, _LONGEST_SLEEP_S))
-            if self._stop.reason is not None:
-                return self._stop.reason
         self._look()
-        return None
+        return self._stop.reason
 
     def _look(self) -> None:
         if self._observer is None:

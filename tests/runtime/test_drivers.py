@@ -1,0 +1,393 @@
+"""Both drivers on real components: the embedded exchange, the fill simulation, the sorted book."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+import anyio
+import pytest
+
+from mmframe.builtin.books import BOOKS
+from mmframe.builtin.exchange import FEEDS
+from mmframe.builtin.exchange import VENUES as EMBEDDED_VENUES
+from mmframe.builtin.optimizers import OPTIMIZERS
+from mmframe.builtin.simulated import VENUES
+from mmframe.domain.kinds import Mode
+from mmframe.domain.market import NEVER_NS, MarketBatch, Side
+from mmframe.domain.orders import Cancel, CancelAll, Submit
+from mmframe.domain.records import Command, OperatorCommand
+from mmframe.engine.settings import EngineSettings, GateLimits, MarketPipeline, MarketSettings, NamedOptimizer
+from mmframe.errors import FeedError, UsageError
+from mmframe.runtime.clocks import VirtualClock
+from mmframe.runtime.driver import StopRequest, run_plan
+from mmframe.runtime.plan import JournalPlan, Plan
+from mmframe.runtime.realtime import RealTimeDriver
+from mmframe.runtime.session import Session
+from mmframe.testing import build_component, delta, gap, make_batch, make_instrument, snapshot, trade
+
+SECOND_NS = 1_000_000_000
+START_NS = 1_800_000_000 * SECOND_NS
+INSTRUMENT = make_instrument(tick_size="1", lot_size="1")
+
+
+def spec(specs, name):
+    return next(each for each in specs if each.name == name)
+
+
+class ListHistory:
+    def __init__(self, *batches):
+        self._batches = batches
+
+    def batches(self):
+        yield from self._batches
+
+
+class Recorder:
+    """A sink that keeps everything."""
+
+    wants_decisions = True
+
+    def __init__(self):
+        self.decisions, self.actions, self.fills, self.updates = [], [], [], []
+        self.is_closed = False
+
+    def on_decision(self, decision):
+        self.decisions.append(decision)
+
+    def on_action(self, action, now_ns):
+        self.actions.append((now_ns, action))
+
+    def on_order_update(self, update):
+        self.updates.append(update)
+
+    def on_fill(self, fill):
+        self.fills.append(fill)
+
+    def on_advice(self, update):
+        raise AssertionError
+
+    def close(self):
+        self.is_closed = True
+
+
+class Looker:
+    interval_s = 0.0
+
+    def __init__(self, look=lambda status: None):
+        self.seen = []
+        self._look = look
+
+    def on_status(self, status):
+        self.seen.append(status)
+        self._look(status)
+
+
+def plan(*, history=None, feed=None, venue=None, sinks=(), instrument=INSTRUMENT, mode=Mode.BACKTEST, lots=5, **fields):
+    if venue is None:
+        venue = build_component(
+            spec(VENUES, "simulated"),
+            spec(VENUES, "simulated").options(feed_latency_ms=10.0, order_latency_ms=20.0, latency_jitter_ms=0.0),
+            instruments=(instrument,),
+        )
+    settings = EngineSettings(
+        "demo", "0", (MarketSettings(instrument, lots, GateLimits(max_position_lots=20 * lots)),)
+    )
+    book = build_component(spec(BOOKS, "sorted"))
+    optimizer = build_component(
+        spec(OPTIMIZERS, "fixed-spread"), spec(OPTIMIZERS, "fixed-spread").options(spread_bps=fields.pop("bps", 200.0))
+    )
+    return Plan(
+        name="demo",
+        mode=mode,
+        strategy_file="strategy.toml",
+        strategy_hash="0" * 64,
+        instruments=(instrument,),
+        settings=settings,
+        pipelines=(MarketPipeline(book, (), (NamedOptimizer("fixed-spread", optimizer),), ()),),
+        feed=feed,
+        history=history,
+        venue=venue,
+        sinks=tuple(sinks),
+        journal=JournalPlan(None),
+        assumptions=("fills follow from trades",),
+        provenance=(),
+        is_virtual=fields.pop("is_virtual", True),
+        duration_ns=fields.pop("duration_ns", None),
+        **fields,
+    )
+
+
+def calm_market(seconds=5):
+    """Best 90/110 with a mid of 100; a trade through 99 after three seconds."""
+    messages = [snapshot(bids=[(90, 50)], asks=[(110, 50)])]
+    messages += [delta(bids=[(80, number + 1)]) for number in range(10 * seconds)]
+    messages.insert(31, trade(Side.SELL, 95, 50))
+    return make_batch(*messages, start_ns=START_NS, step_ns=SECOND_NS // 10)
+
+
+def embedded_plan(**fields):
+    feed_spec, venue_spec = spec(FEEDS, "embedded"), spec(EMBEDDED_VENUES, "embedded")
+    options = feed_spec.options()
+    instrument = feed_spec.instruments(options, ["BTC/USDT"])["BTC/USDT"]
+    resources = {}
+    feed = build_component(feed_spec, options, instruments=(instrument,), resources=resources)
+    venue = build_component(venue_spec, instruments=(instrument,), resources=resources)
+    return plan(feed=feed, venue=venue, instrument=instrument, mode=Mode.PAPER, lots=200, bps=2.0, **fields)
+
+
+def test_a_backtest_quotes_fills_and_ends_with_no_order_left():
+    sink = Recorder()
+
+    result = run_plan(plan(history=ListHistory(calm_market()), sinks=[sink]))
+
+    market = result.status.markets[0]
+    assert result.ended_because == "end of data"
+    assert (market.fills, market.position) == (1, Decimal(5))
+    assert sink.fills[0].price_ticks == 99
+    assert sink.fills[0].is_maker
+    assert market.pnl.spread_capture == Decimal(5)
+    assert result.cancelled == 2
+    assert result.unresolved == ()
+    assert market.working == ()
+    assert result.assumptions == ("fills follow from trades",)
+    assert sink.is_closed
+    assert len(sink.decisions) == result.status.decisions
+
+
+def test_an_order_reaches_the_market_after_both_latencies_and_not_before():
+    """Sent at 0 ms, in the queue at 30 ms: the trade at 20 ms misses it, the one at 40 ms does not."""
+    messages = [snapshot(bids=[(90, 50)], asks=[(110, 50)]), gap(), trade(Side.SELL, 95, 50)]
+    quick = [messages[0], delta(), trade(Side.SELL, 95, 50), delta()]
+    late = [messages[0], delta(), delta(), delta(), trade(Side.SELL, 95, 50), delta()]
+
+    missed, hit = (
+        run_plan(plan(history=ListHistory(make_batch(*each, start_ns=START_NS, step_ns=10_000_000))))
+        for each in (quick, late)
+    )
+
+    assert missed.status.markets[0].fills == 0
+    assert hit.status.markets[0].fills == 1
+
+
+def test_batches_cut_anywhere_give_the_same_run():
+    whole = calm_market()
+    cut = []
+    for index in range(len(whole)):
+        piece = MarketBatch(0)
+        piece.add(
+            whole.kinds[index],
+            exchange_ns=whole.exchange_ns[index],
+            receive_ns=whole.receive_ns[index],
+            changes=whole.changes(index),
+        )
+        cut.append(piece)
+
+    runs = [run_plan(plan(history=ListHistory(*each))) for each in ([whole], cut, [*cut[:7], MarketBatch(0), *cut[7:]])]
+
+    assert len({run.decision_hash for run in runs}) == 1
+
+
+def test_recording_and_watching_change_nothing():
+    plain = run_plan(plan(history=ListHistory(calm_market())))
+    watched = run_plan(plan(history=ListHistory(calm_market()), sinks=[Recorder()]), observer=Looker())
+
+    assert plain.decision_hash == watched.decision_hash
+
+
+def test_the_pace_changes_nothing():
+    fast = run_plan(embedded_plan(), limit_ns=2 * SECOND_NS)
+    paced = run_plan(embedded_plan(), limit_ns=2 * SECOND_NS, speed=50.0, observer=Looker())
+
+    assert fast.ended_because == paced.ended_because == "duration"
+    assert fast.decision_hash == paced.decision_hash
+    assert fast.status == paced.status
+
+
+def test_a_run_on_the_embedded_exchange_trades_and_cleans_up():
+    result = run_plan(embedded_plan(), limit_ns=20 * SECOND_NS)
+
+    market = result.status.markets[0]
+    assert market.fills > 0
+    assert market.working == ()
+    assert result.unresolved == ()
+    assert market.pnl.total == market.pnl.spread_capture + market.pnl.inventory + market.pnl.fees
+
+
+def test_a_plans_own_duration_ends_it():
+    result = run_plan(embedded_plan(duration_ns=SECOND_NS))
+
+    assert result.ended_because == "duration"
+    # The run's second, and what it takes until the cancels are confirmed.
+    assert SECOND_NS <= result.status.now_ns - result.status.started_ns < 2 * SECOND_NS
+
+
+@pytest.mark.parametrize("speed", [None, 10.0], ids=["max", "paced"])
+def test_a_stop_request_cancels_everything_and_says_why(speed):
+    stop = StopRequest()
+
+    def ask(status):
+        if status.now_ns > status.started_ns + SECOND_NS:
+            stop.request("interrupted")
+            stop.request("second thoughts")
+
+    result = run_plan(embedded_plan(), limit_ns=600 * SECOND_NS, stop=stop, observer=Looker(ask), speed=speed)
+
+    assert result.ended_because == "interrupted"
+    assert result.status.markets[0].working == ()
+    assert result.status.now_ns < result.status.started_ns + 60 * SECOND_NS
+
+
+def test_a_stop_request_from_another_thread_ends_a_paced_run():
+    stop = StopRequest()
+    timer = threading.Timer(0.2, stop.request, ["terminated"])
+    timer.start()
+
+    result = run_plan(embedded_plan(), limit_ns=600 * SECOND_NS, stop=stop, speed=1.0)
+
+    timer.join()
+    assert result.ended_because == "terminated"
+
+
+def test_a_halt_ends_the_run_with_no_order_left():
+    made = embedded_plan()
+    session = Session(made)
+    session.on_event(OperatorCommand(Command.KILL, START_NS, reason="test"))
+    from mmframe.runtime.virtual import VirtualDriver
+
+    result = VirtualDriver(session, speed=None, stop=StopRequest(), observer=None, limit_ns=None).run()
+
+    assert result.ended_because == "halted"
+    assert result.status.halt_reason == "killed: test"
+
+
+def test_no_data_is_a_run_of_nothing():
+    result = run_plan(plan(history=ListHistory()))
+
+    assert (result.ended_because, result.status.events, result.status.decisions) == ("end of data", 0, 0)
+
+
+def test_a_history_whose_batches_go_back_in_time_is_refused():
+    later = make_batch(snapshot(bids=[(90, 5)], asks=[(110, 5)]), start_ns=START_NS + 5)
+    earlier = make_batch(delta(bids=[(91, 5)]), start_ns=START_NS)
+
+    with pytest.raises(FeedError, match="receive time went back"):
+        run_plan(plan(history=ListHistory(later, earlier)))
+
+
+def test_a_plan_without_any_market_data_is_refused():
+    with pytest.raises(FeedError, match="expected a feed or a history"):
+        run_plan(plan())
+
+
+@pytest.mark.parametrize("speed", [0.0, -1.0, float("nan")])
+def test_a_speed_that_is_none_is_refused(speed):
+    with pytest.raises(UsageError, match="speed: expected a number above 0"):
+        run_plan(plan(history=ListHistory()), speed=speed)
+
+
+def test_a_virtual_clock_moves_with_the_run():
+    clock = VirtualClock()
+
+    run_plan(plan(history=ListHistory(calm_market()), clock=clock))
+
+    assert clock.now_ns() >= START_NS + 5 * SECOND_NS
+
+
+class LiveFeed:
+    """A feed as an adapter makes it: a task that receives, a queue, a notification."""
+
+    next_event_ns = NEVER_NS
+
+    def __init__(self, batches, clock, *, fails=None):
+        self._batches = list(batches)
+        self._clock = clock
+        self._fails = fails
+        self._queue = []
+
+    def poll(self, now_ns):
+        queue, self._queue = self._queue, []
+        return queue
+
+    async def run(self, notify):
+        for batch in self._batches:
+            self._clock.advance_to(batch.receive_ns[-1])
+            self._queue.append(batch)
+            notify()
+            # Lets the driver take its turn; the clock stands still meanwhile.
+            for _ in range(5):
+                await anyio.lowlevel.checkpoint()
+        self._clock.advance_to(self._clock.now_ns() + SECOND_NS)
+        if self._fails is not None:
+            raise self._fails
+
+
+def pieces():
+    whole = calm_market()
+    for index in range(len(whole)):
+        piece = MarketBatch(0)
+        piece.add(
+            whole.kinds[index],
+            exchange_ns=whole.exchange_ns[index],
+            receive_ns=whole.receive_ns[index],
+            changes=whole.changes(index),
+        )
+        yield piece
+
+
+def live_plan(clock, **kwargs):
+    feed = LiveFeed(pieces(), clock, **kwargs)
+    return plan(feed=feed, mode=Mode.PAPER, is_virtual=False, clock=clock)
+
+
+def test_paper_on_a_live_feed_fills_as_the_backtest_of_the_same_data_does():
+    clock = VirtualClock(START_NS)
+
+    result = run_plan(live_plan(clock), observer=Looker())
+
+    backtest = run_plan(plan(history=ListHistory(calm_market())))
+    assert result.ended_because == "end of data"
+    assert result.status.markets[0].fills == backtest.status.markets[0].fills == 1
+    assert result.status.markets[0].position == backtest.status.markets[0].position
+    assert result.status.markets[0].pnl == backtest.status.markets[0].pnl
+    assert result.market_messages == backtest.market_messages
+
+
+def test_a_live_feed_that_gives_up_ends_the_run_with_its_own_error():
+    with pytest.raises(FeedError, match="subscription refused"):
+        run_plan(live_plan(VirtualClock(START_NS), fails=FeedError("subscription refused")))
+
+
+def test_a_live_run_ends_on_a_stop_request_and_after_its_duration():
+    stop = StopRequest()
+    stop.request("interrupted")
+    assert run_plan(live_plan(VirtualClock(START_NS)), stop=stop).ended_because == "interrupted"
+
+    result = run_plan(live_plan(VirtualClock(START_NS)), limit_ns=2 * SECOND_NS)
+    assert result.ended_because == "duration"
+
+
+def test_a_live_run_needs_a_feed():
+    with pytest.raises(FeedError, match="the strategy file has none"):
+        run_plan(plan(is_virtual=False))
+
+
+def test_a_live_halt_ends_the_run():
+    session = Session(live_plan(VirtualClock(START_NS)))
+    session.on_event(OperatorCommand(Command.KILL, START_NS))
+
+    result = RealTimeDriver(session, stop=StopRequest(), observer=None, limit_ns=None).run()
+
+    assert result.ended_because == "halted"
+
+
+def test_actions_reach_the_venue_in_the_order_in_which_they_were_decided():
+    sink = Recorder()
+    run_plan(plan(history=ListHistory(calm_market()), sinks=[sink]))
+
+    kinds = [type(action) for _, action in sink.actions]
+    assert kinds[:2] == [Submit, Submit]
+    assert kinds[-1] is CancelAll
+    assert Cancel not in kinds
+    times = [now_ns for now_ns, _ in sink.actions]
+    assert times == sorted(times)
