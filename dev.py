@@ -204,6 +204,13 @@ class Member(NamedTuple):
         return found.group() if found else ""
 
     @property
+    def requirements(self) -> list[str]:
+        """Return what it needs to run, its extras included."""
+        project = self.pyproject["project"]
+        extras: dict[str, list[str]] = project.get("optional-dependencies", {})
+        return [*project.get("dependencies", []), *(text for extra in extras.values() for text in extra)]
+
+    @property
     def installed_part(self) -> bytes:
         """Return what its installation follows from: all but the settings of ruff, mypy, pytest and the like."""
         tables = {name: table for name, table in self.pyproject.items() if name != "tool"}
@@ -328,7 +335,8 @@ def make_environment() -> None:
 def install_members() -> None:
     """Install every member editable, the test tools, the benchmarks' peers, and the wheels that the wheel tests use."""
     everyone = members()
-    say(f"installing {', '.join(member.name for member in everyone)} and the test tools")
+    names = [member.name for member in everyone]
+    say(f"installing {', '.join(names)} and the test tools")
     # The build backend comes first: members are then built without an isolated environment each.
     install(*requirements_of("build"))
     editables = [f"--editable={member.folder}" for member in everyone]
@@ -339,18 +347,16 @@ def install_members() -> None:
             install(peer)
         except SetupError as error:
             say(f"going on without {peer}, the benchmarks will have one peer less to compare with: {error}")
-    names = {member.name for member in everyone}
-    kernel = everyone[0].pyproject["project"]
-    needed = {*kernel["optional-dependencies"]["testing"]}
-    for member in everyone:
-        dependencies = member.pyproject["project"].get("dependencies", [])
-        needed.update(text for text in dependencies if distribution_of(text) not in names)
-    pip("wheel", f"--wheel-dir={WHEELHOUSE}", *sorted(needed))
+    # Wheels of all this for the tests that install into clean environments: tests use no network.
+    outside = [text for member in everyone for text in member.requirements if distribution_of(text) not in names]
+    pip("wheel", f"--wheel-dir={WHEELHOUSE}", *outside, *requirements_of("build"), *requirements_of("test"))
 
 
 def requirements_of(group: str) -> list[str]:
-    """Return the requirements of one dependency group of the root pyproject.toml."""
-    requirements: list[str] = members()[0].pyproject["dependency-groups"][group]
+    """Return the requirements of one dependency group of the root pyproject.toml, included groups and all."""
+    requirements: list[str] = []
+    for entry in members()[0].pyproject["dependency-groups"][group]:
+        requirements += requirements_of(entry["include-group"]) if isinstance(entry, dict) else [entry]
     return requirements
 
 
@@ -393,7 +399,7 @@ def pip(command: str, *words: str) -> None:
     if result.returncode != 0:
         raise SetupError(
             f"pip {command} failed; its last lines:\n{last_lines(result.stdout)}\n"
-            "Packages come from pip's index: is there a network, and does `pip config list` name the right one?"
+            "If it found no package at all: is there a network, and does `pip config list` name the right index?"
         )
 
 

@@ -158,7 +158,7 @@ def _command(command: click.Command, context: click.Context, *, level: int) -> I
 
 
 def _plain_paragraphs(text: str) -> str:
-    """Return help text as Markdown: a paragraph that click must not wrap (after `\\b`) becomes a block of text."""
+    """Return help text as Markdown: a paragraph that click must not wrap becomes a block of text."""
     paragraphs = []
     for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(text)):
         kept = paragraph.removeprefix("\b\n")
@@ -203,7 +203,9 @@ def _entries(described: str) -> list[str]:
 
 
 def _error_classes() -> list[type[errors.MmframeError]]:
-    return [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, errors.MmframeError)]
+    return [
+        value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, errors.MmframeError)
+    ]
 
 
 # --- conformance -----------------------------------------------------------------------------------------------------

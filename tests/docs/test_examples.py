@@ -1,0 +1,46 @@
+"""Every example runs, as its reader would run it, only faster."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
+
+
+@pytest.fixture(params=EXAMPLES)
+def example(request, clone):
+    """Return a copy of one example's strategy file; skipped when it replays recorded data that is not there."""
+    file = clone / "examples" / request.param / "strategy.toml"
+    if "shared/data" in file.read_text(encoding="utf-8"):
+        request.getfixturevalue("shared_data")
+    return file
+
+
+def test_there_are_examples():
+    assert EXAMPLES
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_numbered_and_explained(name):
+    assert re.fullmatch(r"\d\d_[a-z0-9_]+", name)
+    assert (ROOT / "examples" / name / "README.md").read_text(encoding="utf-8").startswith("# ")
+
+
+def test_an_example_passes_check(example, run_shell):
+    ended = run_shell(f"mmframe check {example.name}", example.parent)
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_an_example_runs_and_decides(example, run_shell):
+    ended = run_shell(f"mmframe run {example.name} --speed max --for 20s --json", example.parent)
+
+    assert ended.returncode == 0, ended.stderr
+    result = json.loads(ended.stdout)
+    assert result["decisions"] > 0
+    assert result["orders"]

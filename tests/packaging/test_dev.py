@@ -1,0 +1,221 @@
+"""dev.py, as a person at a terminal meets it: in a fresh clone, with wheels on disk for a package index."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OLD_PYTHON = "import sys; sys.version_info = (3, 8, 18, 'final', 0)"
+NO_ENSUREPIP = """
+import importlib.util as util
+found = util.find_spec
+util.find_spec = lambda name, package=None: None if name == "ensurepip" else found(name, package)
+"""
+
+
+def test_old_pythons_can_parse_it():
+    ast.parse((ROOT / "dev.py").read_text(encoding="utf-8"), feature_version=(3, 6))
+
+
+@pytest.mark.parametrize(
+    ("machine", "told"),
+    [
+        (OLD_PYTHON, "mmframe needs Python 3.11 or newer"),
+        (
+            NO_ENSUREPIP,
+            "has no module 'ensurepip', without which no environment can be made. On Debian and Ubuntu: sudo",
+        ),
+    ],
+    ids=["old", "no-ensurepip"],
+)
+def test_it_says_what_the_machine_lacks(machine, told):
+    code = f"{machine}\nimport runpy\nrunpy.run_path({str(ROOT / 'dev.py')!r}, run_name='__main__')"
+
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 69
+    assert ended.stdout == ""
+    assert ended.stderr.startswith("dev.py: ")
+    assert told in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+class Clone(NamedTuple):
+    """A copy of the working tree whose set-up finds packages in one folder only."""
+
+    folder: Path
+    variables: dict[str, str]
+
+    def start(self, *words, cwd=None):
+        return subprocess.Popen(
+            [sys.executable, str(self.folder / "dev.py"), *words],
+            cwd=cwd or self.folder,
+            env=self.variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words, cwd=None):
+        process = self.start(*words, cwd=cwd)
+        stdout, stderr = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def load(self):
+        """Return this clone's dev.py as a module."""
+        spec = importlib.util.spec_from_file_location("dev_of_clone", self.folder / "dev.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+
+def make_clone(folder, packages):
+    folder.mkdir(parents=True)
+    ignored = shutil.ignore_patterns("__pycache__", "mmframe-runs")
+    for name in ("mmframe", "plugins", "examples"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name in ("pyproject.toml", "constraints.txt", "dev.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / name)
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
+    variables |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": packages.as_uri(), "PIP_CONFIG_FILE": os.devnull}
+    return Clone(folder, variables)
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory, wheelhouse):
+    """Return a clone that two first starts have set up at once, and what each of them said."""
+    clone = make_clone(tmp_path_factory.mktemp("clones") / "a folder with spaces", wheelhouse)
+    starts = [clone.start("--version") for _ in range(2)]
+    said = [start.communicate(timeout=300) for start in starts]
+    assert [start.returncode for start in starts] == [0, 0], said
+    return clone, said
+
+
+@pytest.mark.slow
+def test_two_first_starts_at_once_make_one_environment(ready):
+    _, said = ready
+
+    errors = [stderr for _, stderr in said]
+
+    assert sum("making .venv" in stderr for stderr in errors) == 1
+    assert sum(".venv is ready after" in stderr for stderr in errors) == 1
+
+
+@pytest.mark.slow
+def test_what_set_up_says_stays_out_of_the_commands_output(ready):
+    _, said = ready
+
+    assert {stdout.split()[0] for stdout, _ in said} == {"mmframe"}
+    assert {len(stdout.splitlines()) for stdout, _ in said} == {1}
+
+
+@pytest.mark.slow
+def test_a_peer_that_cannot_be_installed_does_not_stop_set_up(ready):
+    _, said = ready
+
+    assert "going on without order-book" in "".join(stderr for _, stderr in said)
+
+
+@pytest.mark.slow
+def test_a_ready_environment_is_used_in_silence(ready):
+    clone, _ = ready
+
+    ended = clone.run("--version")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_a_command_runs_in_the_folder_it_was_started_in(ready, tmp_path):
+    clone, _ = ready
+    shutil.copytree(clone.folder / "examples" / "01_first_run", tmp_path / "mine")
+
+    ended = clone.run("check", "mine/strategy.toml", cwd=tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.slow
+def test_the_exit_code_is_the_commands_own(ready):
+    clone, _ = ready
+
+    assert clone.run("check", "no-such-file.toml").returncode == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_reaches_the_strategy_and_leaves_nothing_behind(ready, number):
+    clone, _ = ready
+    run = clone.start("run", "examples/01_first_run/strategy.toml", "--json")
+    first_words = run.stderr.readline()
+
+    run.send_signal(number)
+    stdout, stderr = run.communicate(timeout=60)
+
+    # The strategy took this process's place, so there was never another one to leave behind.
+    assert run.returncode == 0, first_words + stderr
+    assert stdout.startswith("{")
+
+
+@pytest.mark.slow
+def test_an_environment_is_stale_when_what_it_was_made_from_changes(ready):
+    clone, _ = ready
+    dev = clone.load()
+    assert dev.reasons_to_remake() == []
+
+    for file, change, reasons in (
+        ("pyproject.toml", "\n[tool.mypy-of-a-friend]\n", []),
+        ("pyproject.toml", "\n[project.urls]\nHome = 'https://example.com'\n", ["pyproject.toml changed"]),
+        ("constraints.txt", "\n# renewed\n", ["constraints.txt changed"]),
+        ("mmframe/__init__.py", "\n# no new version\n", []),
+    ):
+        before = (clone.folder / file).read_text(encoding="utf-8")
+        (clone.folder / file).write_text(before + change, encoding="utf-8")
+        assert dev.reasons_to_remake() == reasons
+        (clone.folder / file).write_text(before, encoding="utf-8")
+
+    assert dev.reasons_to_remake() == []
+
+
+@pytest.mark.slow
+def test_a_new_version_or_plugin_makes_an_environment_stale(ready):
+    clone, _ = ready
+    dev = clone.load()
+    init = clone.folder / "mmframe" / "__init__.py"
+    before = init.read_text(encoding="utf-8")
+    plugin = clone.folder / "plugins" / "mmframe-new"
+    plugin.mkdir(parents=True)
+    (plugin / "pyproject.toml").write_text('[project]\nname = "mmframe-new"\nversion = "1"\n', encoding="utf-8")
+    init.write_text(before.replace('__version__ = "', '__version__ = "9'), encoding="utf-8")
+
+    reasons = dev.reasons_to_remake()
+    init.write_text(before, encoding="utf-8")
+    shutil.rmtree(plugin)
+
+    assert "the version of mmframe changed" in reasons
+    assert "plugins/mmframe-new/pyproject.toml changed" in reasons
+
+
+@pytest.mark.slow
+def test_without_packages_it_shows_the_end_of_pips_words_and_starts_anew_next_time(tmp_path):
+    (tmp_path / "empty").mkdir()
+    clone = make_clone(tmp_path / "clone", tmp_path / "empty")
+
+    first, second = clone.run("--version"), clone.run("--version")
+
+    assert (first.returncode, first.stdout) == (69, "")
+    assert "making .venv with Python" in first.stderr
+    assert "(there is none yet)" in first.stderr
+    assert "No matching distribution found for" in first.stderr
+    assert "is there a network" in first.stderr
+    assert "(it was not finished)" in second.stderr
