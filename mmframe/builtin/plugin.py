@@ -3,6 +3,8 @@
 Each hook imports its components when it is called, so that asking for the optimizers costs no exchange.
 """
 
+# ruff: noqa: PLC0415 - imports inside the hooks are the point, see above
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ from mmframe.plugin import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mmframe.plugin import BookSpec, FeedSpec, OptimizerSpec, RiskControlSpec, SignalSpec, VenueSpec
+    from mmframe.plugin import BookSpec, FeedSpec, OptimizerSpec, RiskControlSpec, SignalSpec, SinkSpec, VenueSpec
 
 __all__ = ["MMFRAME_API"]
 
@@ -65,3 +67,11 @@ def mmframe_register_venues() -> Iterable[VenueSpec]:
     from mmframe.builtin import exchange, simulated
 
     return (*exchange.VENUES, *simulated.VENUES)
+
+
+@hookimpl
+def mmframe_register_sinks() -> Iterable[SinkSpec]:
+    """Return the built-in sinks."""
+    from mmframe.builtin.sinks import SINKS
+
+    return SINKS
