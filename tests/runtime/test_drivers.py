@@ -294,6 +294,16 @@ def test_a_virtual_clock_moves_with_the_run():
     assert clock.now_ns() >= START_NS + 5 * SECOND_NS
 
 
+class ScriptClock(VirtualClock):
+    """Stands still while the feed plays its script, and moves on with every look once it is over."""
+
+    step_ns = 0
+
+    def now_ns(self):
+        self.time_ns += self.step_ns
+        return self.time_ns
+
+
 class LiveFeed:
     """A feed as an adapter makes it: a task that receives, a queue, a notification."""
 
@@ -318,6 +328,7 @@ class LiveFeed:
             for _ in range(5):
                 await anyio.lowlevel.checkpoint()
         self._clock.advance_to(self._clock.now_ns() + SECOND_NS)
+        self._clock.step_ns = 10_000_000
         if self._fails is not None:
             raise self._fails
 
@@ -341,7 +352,7 @@ def live_plan(clock, **kwargs):
 
 
 def test_paper_on_a_live_feed_fills_as_the_backtest_of_the_same_data_does():
-    clock = VirtualClock(START_NS)
+    clock = ScriptClock(START_NS)
 
     result = run_plan(live_plan(clock), observer=Looker())
 
@@ -355,15 +366,15 @@ def test_paper_on_a_live_feed_fills_as_the_backtest_of_the_same_data_does():
 
 def test_a_live_feed_that_gives_up_ends_the_run_with_its_own_error():
     with pytest.raises(FeedError, match="subscription refused"):
-        run_plan(live_plan(VirtualClock(START_NS), fails=FeedError("subscription refused")))
+        run_plan(live_plan(ScriptClock(START_NS), fails=FeedError("subscription refused")))
 
 
 def test_a_live_run_ends_on_a_stop_request_and_after_its_duration():
     stop = StopRequest()
     stop.request("interrupted")
-    assert run_plan(live_plan(VirtualClock(START_NS)), stop=stop).ended_because == "interrupted"
+    assert run_plan(live_plan(ScriptClock(START_NS)), stop=stop).ended_because == "interrupted"
 
-    result = run_plan(live_plan(VirtualClock(START_NS)), limit_ns=2 * SECOND_NS)
+    result = run_plan(live_plan(ScriptClock(START_NS)), limit_ns=2 * SECOND_NS)
     assert result.ended_because == "duration"
 
 
@@ -373,7 +384,7 @@ def test_a_live_run_needs_a_feed():
 
 
 def test_a_live_halt_ends_the_run():
-    session = Session(live_plan(VirtualClock(START_NS)))
+    session = Session(live_plan(ScriptClock(START_NS)))
     session.on_event(OperatorCommand(Command.KILL, START_NS))
 
     result = RealTimeDriver(session, stop=StopRequest(), observer=None, limit_ns=None).run()
