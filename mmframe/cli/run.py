@@ -246,8 +246,8 @@ def _open_journal(request: RunRequest, plan: Plan) -> tuple[Journal | None, Rest
     )
     path = Path(plan.journal.path)
     if request.resume is None:
-        return Journal.create(path, header), None
-    journal, restored = Journal.reopen(path, header)
+        return Journal.create(path, header, wants_decisions=plan.journal.records_decisions), None
+    journal, restored = Journal.reopen(path, header, wants_decisions=plan.journal.records_decisions)
     so_far = f"{plural(len(restored.orders), 'open order')}, {plural(len(restored.fills), 'fill')} so far"
     note(f"going on with {path}: {so_far}")
     return journal, restored
