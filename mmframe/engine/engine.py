@@ -92,6 +92,7 @@ class Engine:
         decisions: How many decisions were made.
         events: Market messages, venue events, advice and commands handled.
         market_messages: Of these, market messages.
+        is_halted: Nothing can be quoted any more without an operator.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Engine:
         self.fault_notes: deque[str] = deque(maxlen=_MAX_FAULT_NOTES)
         self.last_rejections: deque[GateRejection] = deque(maxlen=_MAX_FAULT_NOTES)
         self.balances: dict[str, BalanceUpdate] = {}
+        self.is_halted = False
         self.is_killed = False
         self.is_paused = False
         self.is_stopping = False
@@ -236,6 +238,7 @@ class Engine:
         self._day_start_total = run.state.day_start_pnl_quote
         self._day_start_pnl = {self._markets[0].instrument.quote: float(run.state.day_start_pnl_quote)}
         self._gate.halt_reason = run.state.halt_reason
+        self.is_halted = bool(run.state.halt_reason)
         self.is_killed = run.state.is_killed
 
     # What can be asked.
@@ -262,11 +265,6 @@ class Engine:
     def day(self) -> int:
         """Return the current trading day, in days since the epoch, UTC; -1 before the first decision."""
         return self._day
-
-    @property
-    def is_halted(self) -> bool:
-        """Tell whether nothing can be quoted any more without an operator."""
-        return bool(self._gate.halt_reason) or all(market.halt_reason for market in self._markets)
 
     @property
     def has_live_orders(self) -> bool:
@@ -493,12 +491,13 @@ class Engine:
     def _on_command(self, event: OperatorCommand) -> None:
         if event.command is Command.KILL:
             self.is_killed = True
-            self._gate.halt_reason = self._gate.halt_reason or f"killed: {event.reason or 'by the operator'}"
+            self._halt(None, f"killed: {event.reason or 'by the operator'}")
         elif event.command is Command.PAUSE:
             self.is_paused = True
         elif not self.is_killed:
             self.is_paused = False
             self._gate.halt_reason = ""
+            self.is_halted = False
             for market in self._markets:
                 market.halt_reason = ""
                 market.consecutive_faults = 0
@@ -513,6 +512,7 @@ class Engine:
                 other.due_ns = min(other.due_ns, other.last_decision_ns)
         else:
             market.halt_reason = market.halt_reason or reason
+        self.is_halted = bool(self._gate.halt_reason) or all(each.halt_reason for each in self._markets)
 
     def _fault(self, detail: str, market: EngineMarket) -> None:
         self.faults += 1
