@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import errno
 import importlib
-import os
 import sys
 import traceback
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import click
 
@@ -19,7 +18,7 @@ from mmframe import __version__
 from mmframe.cli.errors import BUG_REPORT_REQUEST, error_object, error_text
 from mmframe.cli.options import GlobalOptions
 from mmframe.cli.output import write_json
-from mmframe.cli.text import note, paint
+from mmframe.cli.text import note, paint, silence
 from mmframe.errors import ExitCode, MmframeError, UsageError
 
 if TYPE_CHECKING:
@@ -246,26 +245,16 @@ def _report_bug(error: Exception, words: list[str]) -> int:
 
 def _after_closed_pipe() -> int:
     # The interpreter flushes stdout once more at exit; without this it would complain about the same pipe again.
-    _silence(sys.stdout)
-    _silence(sys.stderr)
+    silence(sys.stdout)
+    silence(sys.stderr)
     return CLOSED_PIPE_STATUS
 
 
 def _after_unwritable_output(error: OSError) -> int:
-    _silence(sys.stdout)
+    silence(sys.stdout)
     note(
         error_text(
             UsageError(f"cannot write the output: {error.strerror}", hint="free the disk or choose another file")
         )
     )
     return int(ExitCode.USAGE)
-
-
-def _silence(stream: Any) -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, stream.fileno())
-    except (OSError, ValueError):
-        return  # no descriptor behind the stream: nothing that could complain at exit
-    finally:
-        os.close(nowhere)

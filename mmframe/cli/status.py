@@ -114,9 +114,7 @@ class PlainStatus:
         if now_s < self._due_s or self._is_broken:
             return
         self._due_s = now_s + _LINE_INTERVAL_S
-        try:
-            self._write(status)
-        except OSError:
+        if not all(note(line) for line in self._lines(status)):
             self._is_broken = True
             self._stop.request("the reader of the status lines went away")
 
@@ -127,19 +125,16 @@ class PlainStatus:
     def close(self) -> None:
         """Have nothing to restore."""
 
-    def _write(self, status: RunStatus) -> None:
+    def _lines(self, status: RunStatus) -> list[str]:
         fraction = progress_fraction(self._plan, status)
         done = "" if fraction is None else f" {fraction:4.0%}"
-        rate = self._rate.update(status.decisions)
-        note(
-            f"[{duration(status.now_ns - status.started_ns)}{done}] {count(status.events)} events, "
-            f"{count(status.decisions)} decisions ({rate:,.0f}/s)"
-            + (f", HALTED: {status.halt_reason}" if status.is_halted else "")
-        )
-        for market in status.markets:
-            note(f"  {self._market_line(market)}")
-        for line in status.advice:
-            note(f"  adviser: {line}")
+        made = f"{count(status.decisions)} decisions ({self._rate.update(status.decisions):,.0f}/s)"
+        halted = f", HALTED: {status.halt_reason}" if status.is_halted else ""
+        return [
+            f"[{duration(status.now_ns - status.started_ns)}{done}] {count(status.events)} events, {made}{halted}",
+            *(f"  {self._market_line(market)}" for market in status.markets),
+            *(f"  adviser: {line}" for line in status.advice),
+        ]
 
     def _market_line(self, market: MarketStatus) -> str:
         spread = spread_bps(market.bid, market.ask)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import os
 import shutil
+import sys
 import textwrap
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -27,6 +28,7 @@ __all__ = [
     "plain",
     "plural",
     "signed",
+    "silence",
     "terminal_width",
     "wall_time",
 ]
@@ -42,9 +44,26 @@ _S_PER_MINUTE = 60
 _S_PER_HOUR = 3600
 
 
-def note(text: str = "") -> None:
-    """Write a line to stderr, where everything goes that is not the result."""
-    click.echo(text, err=True, color=None if _colour_is_allowed() else False)
+def note(text: str = "") -> bool:
+    """Write a line to stderr, where everything goes that is not the result; return False when nobody can read it."""
+    try:
+        click.echo(text, err=True, color=None if _colour_is_allowed() else False)
+    except OSError:
+        # What stderr cannot take must not keep the result from stdout, nor the orders from being cancelled.
+        silence(sys.stderr)
+        return False
+    return True
+
+
+def silence(stream: Any) -> None:
+    """Lead a broken stream nowhere, so that the interpreter does not complain about it when it flushes at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return  # no descriptor behind the stream, so nothing to complain about
+    finally:
+        os.close(nowhere)
 
 
 def paint(text: str, **styles: object) -> str:

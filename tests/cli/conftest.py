@@ -79,7 +79,10 @@ def start(repository, tmp_path):
     for process in started:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 PROFIT = ProfitAndLoss(

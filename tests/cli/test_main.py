@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from mmframe import __version__
 from mmframe.cli import main as entry
 from mmframe.errors import JournalError, PluginError
+
+FULL = Path("/dev/full")
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def failing(monkeypatch):
         def command(words, as_json):
             raise error
 
-        monkeypatch.setattr(entry.commands, "get_command", lambda context, name: command)
+        monkeypatch.setattr(entry.commands, "get_command", lambda *_: command)
 
     return arrange
 
@@ -32,11 +35,8 @@ def failing(monkeypatch):
 def test_help_lists_the_commands_in_a_newcomers_order_and_the_exit_statuses(invoke):
     shown = invoke("--help")
 
-    names = [
-        line.split()[0]
-        for line in shown.stdout.partition("Commands:")[2].partition("First steps")[0].splitlines()
-        if line
-    ]
+    listed = shown.stdout.partition("Commands:\n")[2].partition("First steps")[0]
+    names = [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2:3].isalpha()]
     assert shown.status == 0
     assert names == ["run", "check", "explain", "plugins", "schema", "new", "bench"]
     assert "5 risk halt" in shown.stdout
@@ -62,40 +62,33 @@ def test_every_command_has_help_with_what_it_is_for(invoke, name):
 
 
 @pytest.mark.parametrize(
-    ("words", "text"),
+    ("words", "message", "fix"),
     [
-        (
-            ["rnu", "x"],
-            "error[usage]: no command 'rnu', neither built in nor from a plugin\n  fix    did you mean `mmframe run`?\n",
-        ),
-        (
-            ["zzz"],
-            "error[usage]: no command 'zzz', neither built in nor from a plugin\n"
-            "  fix    `mmframe --help` lists the commands\n",
-        ),
-        (["run"], "error[usage]: Missing argument 'FILE'\n  fix    `mmframe run --help` shows what it takes\n"),
+        (["rnu", "x"], "no command 'rnu', neither built in nor from a plugin", "did you mean `mmframe run`?"),
+        (["zzz"], "no command 'zzz', neither built in nor from a plugin", "`mmframe --help` lists the commands"),
+        (["run"], "Missing argument 'FILE'", "`mmframe run --help` shows what it takes"),
         (
             ["run", "--mode", "demo", "x"],
-            "error[usage]: --mode: 'demo' is not one of 'paper', 'backtest', 'live'\n"
-            "  fix    `mmframe run --help` shows what it takes\n",
+            "--mode: 'demo' is not one of 'paper', 'backtest', 'live'",
+            "`mmframe run --help` shows what it takes",
         ),
         (
             ["run", "--speed", "nan", "x"],
-            "error[usage]: --speed: expected a number above 0 or 'max', was 'nan'\n"
-            "  fix    `mmframe run --help` shows what it takes\n",
+            "--speed: expected a number above 0 or 'max', was 'nan'",
+            "`mmframe run --help` shows what it takes",
         ),
         (
             ["-p", "binance", "check", "x"],
-            "error[usage]: -p: expected no:NAME, was 'binance'\n"
-            "  fix    `-p no:binance` keeps the plugin 'binance' from being imported\n",
+            "-p: expected no:NAME, was 'binance'",
+            "`-p no:binance` keeps the plugin 'binance' from being imported",
         ),
     ],
     ids=["typo", "unknown", "no file", "mode", "speed", "blocking"],
 )
-def test_wrong_usage_says_what_was_expected_and_where_to_look(invoke, words, text):
+def test_wrong_usage_says_what_was_expected_and_where_to_look(invoke, words, message, fix):
     ended = invoke(*words)
 
-    assert (ended.status, ended.stdout, ended.stderr) == (2, "", text)
+    assert (ended.status, ended.stdout, ended.stderr) == (2, "", f"error[usage]: {message}\n  fix    {fix}\n")
 
 
 def test_an_expected_error_has_no_traceback_and_its_own_status(invoke, failing):
@@ -167,9 +160,9 @@ def test_a_reader_that_goes_away_is_no_error(start):
     assert (process.returncode, errors) == (141, "")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+@pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
 def test_an_output_that_cannot_be_written_is_said(start):
-    with open("/dev/full", "w") as full:
+    with FULL.open("w") as full:
         process = start("--help", stdout=full)
         _, errors = process.communicate()
 
