@@ -34,6 +34,7 @@ _SYNTAX: tuple[tuple[str, str], ...] = (
     ),
     ("Unclosed array", "expected `]` or `,`: the array is not closed"),
     ("Unclosed inline table", "expected `}` or `,`: the inline table is not closed"),
+    ('Expected "', "expected the closing quote of a string"),
     ("Unterminated string", "expected the closing quote of a string"),
     ("Cannot overwrite a value", "expected each key once, was here before with another value"),
     ("Cannot declare", "expected each table once, was declared before"),

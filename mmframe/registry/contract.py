@@ -279,4 +279,7 @@ def _options_problems(spec: Any) -> Iterator[tuple[str, str | None]]:
 def _shown(value: Any) -> str:
     if value is None:
         return "None"
-    return f"the class {value.__name__}" if isinstance(value, type) else f"{type(value).__name__} {str(value)[:60]!r}"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    is_plain = isinstance(value, str | int | float | list | tuple | dict)
+    return f"{type(value).__name__} {str(value)[:60]!r}" if is_plain else type(value).__name__

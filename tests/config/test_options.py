@@ -59,7 +59,9 @@ class Options:
 def problems_of(raw: dict[str, Any], cls: type = Options, **keywords: Any) -> list[str]:
     with pytest.raises(ConfigErrors) as caught:
         parse_options(cls, raw, path=("t",), **keywords)
-    return [f"{problem.message} ({problem.hint})" if problem.hint else problem.message for problem in caught.value.problems]
+    return [
+        f"{problem.message} ({problem.hint})" if problem.hint else problem.message for problem in caught.value.problems
+    ]
 
 
 def test_each_type_is_read_from_its_toml_form(tmp_path):
@@ -332,7 +334,9 @@ def test_a_class_that_cannot_hold_options_is_refused():
 
     assert defect(Plain)[0] == "options Plain: expected a class made with attrs.frozen, was a plain class"
     assert defect(Bare)[0] == "options Bare.x: expected a field made with `option`, was another"
-    assert defect(Strange)[0] == "options Strange.x: expected a type that a strategy file can hold, was <class 'complex'>"
+    assert (
+        defect(Strange)[0] == "options Strange.x: expected a type that a strategy file can hold, was <class 'complex'>"
+    )
     assert defect(Several)[0] == "options Several.x: expected a type that a strategy file can hold, was int | str"
     assert defect(Unimportable)[1] == "import the types of options at run time, outside of TYPE_CHECKING"
     assert defect(Kindless)[0].startswith("options Kindless.source: source: expected a name that ends with the kind")
