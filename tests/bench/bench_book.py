@@ -5,7 +5,7 @@ Two streams of about 1,000 levels a side and 1 to 40 changes a message, shaped a
 - `spot`: 40 % of the changes bring a new price, 40 % remove one, 12 % change a size, 8 % remove what is not there;
 - `perpetual`: 87 % change a size, 7 % bring a new price, 5 % remove one, 1 % remove what is not there.
 
-In both, as there, half of the changes lie within the best 100 levels of their side and a tenth within the best 10. After
+In both, as there, half of the changes lie within the best 100 levels and a tenth within the best 10. After
 each message best bid and ask, mid, spread and the best ten levels of each side are read.
 """
 

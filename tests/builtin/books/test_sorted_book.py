@@ -1,4 +1,4 @@
-"""The book `sorted` agrees with the obvious reference book after every message, whatever its window has been through."""
+"""The book `sorted` agrees with the reference book after every message, whatever its window has been through."""
 
 from array import array
 
@@ -16,8 +16,8 @@ SIDES = (Side.BUY, Side.SELL)
 BEST = {Side.BUY: 1_000, Side.SELL: 1_001}
 AWAY = {Side.BUY: -1, Side.SELL: 1}
 
-# Blocks of neighbouring levels: lengths around the window's bounds (12, 128, 256) and the bulk limit (512), so that a few
-# draws cut, drain and refill it. Depth 0 is the best price of a full book; negative ones do not exist here.
+# Blocks of neighbouring levels: lengths around the window's bounds (12, 128, 256) and the bulk limit (512), so that a
+# few draws cut, drain and refill it. Depth 0 is the best price of a full book.
 BLOCK = st.tuples(
     st.sampled_from(SIDES),
     st.one_of(st.just(0), st.integers(0, 300)),
