@@ -602,4 +602,5 @@ def _check_market(market: MarketConfig, problems: Problems) -> None:
 
 
 def _factor(ladder: LadderTable) -> Decimal:
-    return Decimal(str(ladder.size_factor))
+    # Without trailing zeros, so that sums read as a person would write them.
+    return Decimal(str(ladder.size_factor)).normalize()

@@ -22,7 +22,7 @@ __all__ = ["resolve_instruments"]
 
 
 def resolve_instruments(
-    markets: Sequence[MarketConfig], sources: Sequence[ParsedComponent], problems: Problems
+    markets: Sequence[MarketConfig], sources: Sequence[ParsedComponent], problems: Problems, *, is_complete: bool
 ) -> tuple[Instrument | None, ...]:
     """Return the instrument of each market, None where it cannot be told; why not has been reported.
 
@@ -30,10 +30,14 @@ def resolve_instruments(
         markets: As the file has them.
         sources: Components that may know grids; the first that knows one is believed.
         problems: Where problems go.
+        is_complete: The sources are all that the strategy has; otherwise one of them may yet know the grid.
     """
     symbols = tuple(market.table.instrument for market in markets if _is_symbol(market))
     lists = [(source, _listed(source, symbols, problems)) for source in sources if _knows_instruments(source)]
-    return tuple(_instrument(market, lists, problems) if _is_symbol(market) else None for market in markets)
+    return tuple(
+        _instrument(market, lists, problems, is_complete=is_complete) if _is_symbol(market) else None
+        for market in markets
+    )
 
 
 def _is_symbol(market: MarketConfig) -> bool:
@@ -70,6 +74,8 @@ def _instrument(
     market: MarketConfig,
     lists: Sequence[tuple[ParsedComponent, Mapping[str, Instrument] | None]],
     problems: Problems,
+    *,
+    is_complete: bool,
 ) -> Instrument | None:
     symbol = market.table.instrument
     for source, listed in lists:
@@ -82,7 +88,7 @@ def _instrument(
         text = f"expected an instrument of {source.table.use!r}, was {symbol!r}"
         problems.add((*market.path, "instrument"), text, hint=hint)
         return None
-    return _from_file(market, problems)
+    return _from_file(market, problems) if is_complete else None
 
 
 def _all_symbols(source: ParsedComponent, listed: Mapping[str, Instrument]) -> set[str]:
@@ -104,6 +110,7 @@ def _compare_grid(market: MarketConfig, instrument: Instrument, source: ParsedCo
 def _from_file(market: MarketConfig, problems: Problems) -> Instrument | None:
     table = market.table
     if table.tick_size is None or table.lot_size is None:
+        # One without the other was reported when the file was read.
         if table.tick_size is None and table.lot_size is None:
             text = f"missing, expected the price and size steps of {table.instrument}: no feed or venue tells them"
             hint = 'add `tick_size = "0.01"` and `lot_size = "0.0001"`, as the venue has them'

@@ -367,7 +367,10 @@ class _Resolver:
         """Return each market's grid; orders go to the venue, so in a live run its word comes first."""
         order = (venue, feed, history) if self.mode is Mode.LIVE else (history, feed, venue)
         sources = [source for source in order if source is not None]
-        return resolve_instruments(self.file.markets, sources, self.problems)
+        market_data = history if self.mode is Mode.BACKTEST else feed
+        # A source that is missing has been reported; that it tells no grid would be the same problem again.
+        is_complete = market_data is not None and venue is not None
+        return resolve_instruments(self.file.markets, sources, self.problems, is_complete=is_complete)
 
     def refuse_advisers(self) -> None:
         """Check advisers as far as possible, and say that nothing would ask them."""
