@@ -106,3 +106,5 @@ class RunResult(msgspec.Struct, frozen=True):
     """Orders that still rested when the run was ending and that the venue then confirmed as gone."""
     unresolved: tuple[str, ...] = ()
     """Client ids whose outcome was unknown at the end, or that could not be cancelled."""
+    fault_notes: tuple[str, ...] = ()
+    """The last few faults, oldest first."""

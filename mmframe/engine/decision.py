@@ -28,14 +28,17 @@ def decision_record(  # noqa: PLR0913 - the parts of one decision
     actions: Sequence[Action],
     kept: Sequence[str],
     rejections: Sequence[GateRejection],
+    fault: str = "",
 ) -> QuoteDecision:
-    """Return the record of a decision; `targets` None is a decision that was skipped for a fault."""
+    """Return the record of a decision; `targets` None is a decision that was skipped for `fault`."""
     stages = market.pipeline.take_trace()
     reason = int(Reason.STRATEGY_ERROR)
-    if targets is None or (not stages and not targets.bids and not targets.asks):
+    if targets is None or fault or (not stages and not targets.bids and not targets.asks):
         bid_reason = reason if targets is None else targets.bid_reason
         ask_reason = reason if targets is None else targets.ask_reason
-        note = "decision skipped; orders left as they are" if targets is None else Reason(bid_reason).name.lower()
+        note = fault or Reason(bid_reason).name.lower()
+        if targets is None:
+            note = f"{note}; decision skipped, orders left as they are"
         stages = (
             *stages,
             StageRecord(StageKind.ENGINE, "precondition", None, 0.0, None, 0.0, bid_reason, ask_reason, note=note),

@@ -341,6 +341,7 @@ class Engine:
         market.gate.view.mid_half_ticks = market.ledger.mark_half_ticks
         if self.records_decisions:
             market.pipeline.start_trace()
+        faults_before = self.faults
         targets = Targets.none(reason) if reason else self._targets(market, now_ns)
         actions, kept, rejections = self._act(market, targets, now_ns, approved)
         if targets is not None:
@@ -359,6 +360,7 @@ class Engine:
                     actions=actions,
                     kept=kept,
                     rejections=rejections,
+                    fault=self.fault_notes[-1] if self.faults > faults_before else "",
                 )
             )
 

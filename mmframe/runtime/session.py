@@ -134,6 +134,7 @@ class Session:
             rejections=engine.refused_count,
             cancelled=engine.count_canceled(self._live_at_stop),
             unresolved=engine.unresolved_ids(),
+            fault_notes=tuple(engine.fault_notes),
         )
         if self.journal is not None:
             self.journal.save_state(engine.state())
