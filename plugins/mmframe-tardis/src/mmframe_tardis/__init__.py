@@ -1,0 +1,1 @@
+"""Histories from Tardis.dev CSV files; the plugin module is `mmframe_tardis.plugin`."""

@@ -1,0 +1,85 @@
+"""From decimal text to ticks and lots, exactly and once per distinct text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mmframe.errors import DomainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+    from mmframe.domain.instrument import Instrument
+
+__all__ = ["CACHED_TEXTS_MAX", "GridColumn", "price_column", "size_column"]
+
+CACHED_TEXTS_MAX = 65_536
+"""Distinct texts that a column remembers; at the bound it forgets all and starts anew."""
+
+_UNITS_MAX = 2**53
+"""As of `Instrument`: beyond it floats are no longer exact."""
+
+
+class GridColumn(dict[str, int]):
+    """A column's texts with their whole numbers of steps; `column[text]` converts what it has not seen.
+
+    Args:
+        step: Tick or lot size.
+        convert: The instrument's own exact conversion, for every text that is not plain digits on the grid.
+        units_min: Smallest number of steps allowed.
+        name: What the column is, for errors.
+
+    Raises:
+        DomainError: From `column[text]`, if the text is not a decimal number on the grid of at least `units_min` steps.
+    """
+
+    __slots__ = ("_convert", "_decimals", "_factors", "_name", "_step_units", "_units_min")
+
+    def __init__(self, step: Decimal, convert: Callable[[str], int], *, units_min: int, name: str) -> None:
+        super().__init__()
+        exponent = step.as_tuple().exponent
+        self._decimals = max(0, -exponent) if isinstance(exponent, int) else 0
+        self._step_units = int(step.scaleb(self._decimals))
+        """The step as a whole number of the last decimal's units: 5 for 0.05."""
+        self._factors = tuple(10**missing for missing in range(self._decimals + 1))
+        self._convert = convert
+        self._units_min = units_min
+        self._name = name
+
+    def __missing__(self, text: str) -> int:
+        # Digits with at most one dot are nearly all there is; the instrument's own conversion takes the rest.
+        whole, _, fraction = text.partition(".")
+        digits = whole + fraction
+        missing = self._decimals - len(fraction)
+        units, rest = 0, 1
+        if missing >= 0 and digits.isdigit():
+            units, rest = divmod(int(digits) * self._factors[missing], self._step_units)
+        if rest or not self._units_min <= units <= _UNITS_MAX:
+            units = self._careful(text)
+        if len(self) >= CACHED_TEXTS_MAX:
+            self.clear()
+        self[text] = units
+        return units
+
+    def _careful(self, text: str) -> int:
+        if "_" in text:
+            # Python's own numbers may be grouped so; no exchange writes them.
+            msg = f"{self._name}: expected a decimal number, was {text!r}"
+            raise DomainError(msg)
+        units = self._convert(text)
+        if units < self._units_min:
+            expected = "above 0" if self._units_min else "0 or above"
+            msg = f"{self._name}: expected {expected}, was {text!r}"
+            raise DomainError(msg)
+        return units
+
+
+def price_column(instrument: Instrument) -> GridColumn:
+    """Return the column of prices of `instrument`, in ticks above 0."""
+    return GridColumn(instrument.tick_size, instrument.price_ticks, units_min=1, name=f"{instrument.symbol} price")
+
+
+def size_column(instrument: Instrument, *, units_min: int) -> GridColumn:
+    """Return a column of sizes of `instrument`, in lots; a book level may be 0, a trade may not."""
+    return GridColumn(instrument.lot_size, instrument.size_lots, units_min=units_min, name=f"{instrument.symbol} size")
