@@ -189,8 +189,8 @@ class History(Protocol):
     def batches(self) -> Iterator[MarketBatch]:
         """Yield batches in receive order, streaming with bounded memory; each call starts anew.
 
-        Across batches and markets receive time never goes back: the receive time of a batch's first message is at or
-        after that of the batch before. A batch of one market may span messages of another.
+        All messages are in receive order over batches and markets: a batch's first message is at or after the last one
+        of the batch before, so a batch of one market ends where another market's message comes between.
 
         Raises:
             DataError: If a row cannot be read, with file and line.
