@@ -87,7 +87,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 
 GROUP_OF_COMMAND = {"lint": "lint", "docs": "docs"}
 """Dependency groups that are installed when their command is first used, so that a first run waits less."""
-LINES_SHOWN = 15
+LINES_SHOWN, COLUMNS_SHOWN = 15, 160
 """How much of a failed tool's output is shown."""
 
 
@@ -397,15 +397,14 @@ def pip(command: str, *words: str) -> None:
         errors="replace",
     )
     if result.returncode != 0:
-        raise SetupError(
-            f"pip {command} failed; its last lines:\n{last_lines(result.stdout)}\n"
-            "If it found no package at all: is there a network, and does `pip config list` name the right index?"
-        )
+        has_no_network = "connection broken by" in result.stdout
+        why = "cannot reach its package index; set-up needs a network" if has_no_network else "failed"
+        raise SetupError(f"pip {command} {why}. Its last lines:\n{last_lines(result.stdout)}")
 
 
 def last_lines(text: str) -> str:
     """Return the end of a tool's output, indented."""
-    return "\n".join(f"    {line}" for line in text.strip().splitlines()[-LINES_SHOWN:])
+    return "\n".join(f"    {line[:COLUMNS_SHOWN]}" for line in text.strip().splitlines()[-LINES_SHOWN:])
 
 
 if __name__ == "__main__":
