@@ -487,7 +487,8 @@ def test_a_record_of_a_skipped_decision_says_so(bench):
 
     record = made.engine.take_records()[0]
 
-    assert record.stages[-1].note == "optimizer 'quoter': ZeroDivisionError: x; decision skipped, orders left as they are"
+    cause = "optimizer 'quoter': ZeroDivisionError: x"
+    assert record.stages[-1].note == f"{cause}; decision skipped, orders left as they are"
     assert record.bid_reason == Reason.STRATEGY_ERROR
 
 
