@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -21,7 +22,6 @@ from mmframe.registry.discovery import CORE, InstalledPlugin, PluginSource, find
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from mmframe.plugin.plan import PlanSummary
 
@@ -278,7 +278,8 @@ def _import(plugin: InstalledPlugin) -> Any:
         return EntryPoint(name=plugin.name, value=plugin.module, group=ENTRY_POINT_GROUP).load()
     except (Exception, SystemExit) as error:
         # SystemExit: a script that ends the process when imported must not end the host.
-        show = f"`mmframe plugins show {plugin.name}` prints the traceback"
+        asked = plugin.module if plugin.source is PluginSource.FILE else plugin.name
+        show = f"`mmframe plugins show {asked}` prints the traceback"
         match plugin.source:
             case PluginSource.PACKAGE:
                 hint = f"pip install --upgrade {plugin.distribution}; {show}"
@@ -296,7 +297,7 @@ def _line_of(error: BaseException, plugin: InstalledPlugin) -> str | None:
     line = error.lineno if isinstance(error, SyntaxError) else None
     trace = error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == plugin.module:
+        if plugin.path is not None and Path(trace.tb_frame.f_code.co_filename) == plugin.path.absolute():
             line = trace.tb_lineno
         trace = trace.tb_next
     return None if line is None else f"see {plugin.module}:{line}"

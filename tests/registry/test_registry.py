@@ -38,7 +38,12 @@ def test_a_plugin_that_nobody_names_is_listed_but_never_imported(site):
 
     assert names(registry)[0] == "core"
     assert {"bystander", "used"} <= set(names(registry))
-    assert (found.plugin, found.distribution, found.version, found.use) == ("used", "mmframe-used", "1.2.3", "used/quoter")
+    assert (found.plugin, found.distribution, found.version, found.use) == (
+        "used",
+        "mmframe-used",
+        "1.2.3",
+        "used/quoter",
+    )
     assert module not in sys.modules
     assert [plugin.name for plugin in registry.loaded] == ["used"]
 
@@ -402,9 +407,13 @@ def test_a_broken_file_is_named_with_the_line(site):
         registry.load("other")
 
     error = caught.value
-    assert (error.code, error.message, error.cause) == ("plugin-import", "cannot load plugin 'my_quoter'", "ValueError: no")
+    assert (error.code, error.message, error.cause) == (
+        "plugin-import",
+        "cannot load plugin 'my_quoter'",
+        "ValueError: no",
+    )
     assert error.distribution == f"file {path}"
-    assert error.hint == f"see {path}:6; `mmframe plugins show my_quoter` prints the traceback"
+    assert error.hint == f"see {path}:6; `mmframe plugins show {path}` prints the traceback"
     assert syntax.value.hint == f"see {unparsable}:1; `mmframe plugins show other` prints the traceback"
     assert not [name for name in sys.modules if name.startswith("_mmframe_local_")]
 
@@ -412,11 +421,11 @@ def test_a_broken_file_is_named_with_the_line(site):
 def test_a_file_that_is_gone_or_no_python_is_an_import_error(site):
     registry = Registry(local=[site.path / "gone.py", site.write("data.txt", "x")])
 
-    for name in ("gone", "data"):
+    for name, file in (("gone", "gone.py"), ("data", "data.txt")):
         with pytest.raises(PluginError) as caught:
             registry.load(name)
         assert caught.value.code == "plugin-import"
-        assert caught.value.hint == f"`mmframe plugins show {name}` prints the traceback"
+        assert caught.value.hint == f"`mmframe plugins show {site.path / file}` prints the traceback"
 
 
 def test_a_file_and_a_package_of_one_name_are_a_duplicate(site):
