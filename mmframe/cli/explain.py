@@ -17,7 +17,7 @@ from mmframe.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mmframe.runtime.explain import Explanation, QuoteExplained, StageChange
+    from mmframe.runtime.explain import Explanation, QuoteExplained, StageChange, StageExplained
     from mmframe.runtime.journal import JournalReader
 
 __all__ = ["explain_command"]
@@ -225,9 +225,14 @@ def _stage_table(explanation: Explanation) -> list[str]:
         name = f"{stage.number} {_stage_name(stage.kind, stage.name)}"
         level = f"{stage.level}" if stage.level not in {"", "allow"} else ""
         for number, change in enumerate(stage.changes):
-            why = "; ".join(part for part in (level if not number else "", change.reason) if part)
+            why = "; ".join(part for part in (level if not number else "", _why(stage, change)) if part)
             rows.append((name if not number else "", change.side, _quote(change, after=False), _output(change), why))
     return columns(rows, headings=("stage", "side", "gets", "gives", "why"), indent=0)
+
+
+def _why(stage: StageExplained, change: StageChange) -> str:
+    # The kernel's own note names the component that failed and its exception; its reason only says that one did.
+    return stage.note if change.reason_code == Reason.STRATEGY_ERROR and " " in stage.note else change.reason
 
 
 def _output(change: StageChange) -> str:

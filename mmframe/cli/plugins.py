@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,9 +15,11 @@ from mmframe.errors import ExitCode, PluginError, UsageError
 if TYPE_CHECKING:
     from mmframe.cli.options import GlobalOptions
     from mmframe.plugin.specs import ComponentSpec
-    from mmframe.registry import InstalledPlugin, LoadedPlugin
+    from mmframe.registry import InstalledPlugin, LoadedPlugin, Registry
 
 __all__ = ["plugins_command"]
+
+_PYTHON_FILE = ".py"
 
 _EPILOG = """\
 \b
@@ -25,6 +28,7 @@ Examples:
   mmframe plugins show core                what is built in
   mmframe plugins show fixed-spread        one built-in component and its options
   mmframe plugins show binance/spot        a component of the plugin 'binance'
+  mmframe plugins show ./my_quoter.py      a local file that is a plugin
   mmframe plugins show core --json         the same for a program
 """
 
@@ -117,12 +121,20 @@ def _find(options: GlobalOptions, name: str) -> tuple[LoadedPlugin, tuple[Compon
     from mmframe.registry import Registry
     from mmframe.registry.discovery import CORE
 
+    local = _local_file(name)
+    if local is not None:
+        path, component = local
+        return _of(Registry(blocked=options.blocked, local=(path,)), path.stem, component)
     registry = Registry(blocked=options.blocked)
     plugin_name, slash, component = name.partition("/")
     if not slash and all(plugin.name != name for plugin in registry.installed()):
         core = registry.load(CORE)
         if any(spec.name == name for spec in core.specs):
             plugin_name, component = CORE, name
+    return _of(registry, plugin_name, component)
+
+
+def _of(registry: Registry, plugin_name: str, component: str) -> tuple[LoadedPlugin, tuple[ComponentSpec, ...], bool]:
     try:
         plugin = registry.load(plugin_name)
     except PluginError as error:
@@ -149,11 +161,10 @@ def _plugin_lines(plugin: LoadedPlugin) -> list[str]:
         lines += columns([(plugin.use(spec), spec.summary) for spec in specs])
     if not kinds:
         lines.append("  has no components")
-    example = next((plugin.use(spec) for spec in plugin.specs), None)
-    if example is not None:
-        shown = example if "/" in example else f"{plugin.name}/{example}"
+    if plugin.specs:
+        owner = plugin.name if plugin.installed.path is None else plugin.distribution
         what = plural(len(plugin.specs), "component")
-        lines += ["", f"{what}; `mmframe plugins show {shown}` explains one and its options."]
+        lines += ["", f"{what}; `mmframe plugins show {owner}/{plugin.specs[0].name}` explains one and its options."]
     return lines
 
 

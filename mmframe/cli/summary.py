@@ -72,6 +72,7 @@ def result_object(result: RunResult, *, wall_s: float) -> dict[str, Any]:
         "totals": {asset: _pnl_object(total) for asset, total in totals.items()},
         "markets": [_market_object(market) for market in status.markets],
         "faults": result.faults,
+        "fault_notes": list(result.fault_notes),
         "rejections": result.rejections,
         "cancelled": result.cancelled,
         "unresolved": list(result.unresolved),
@@ -82,7 +83,7 @@ def result_object(result: RunResult, *, wall_s: float) -> dict[str, Any]:
 
 def _ending(result: RunResult) -> str:
     if result.status.is_halted:
-        return f"halted by risk control ({result.status.halt_reason})"
+        return f"halted, {result.status.halt_reason}"
     return result.ended_because
 
 
@@ -111,7 +112,8 @@ def _run_lines(result: RunResult) -> list[str]:
     if result.rejections:
         rows.append(("gate", f"refused {plural(result.rejections, 'action')}"))
     if result.faults:
-        rows.append(("faults", f"{plural(result.faults, 'strategy fault')} contained"))
+        last = f", last: {result.fault_notes[-1]}" if result.fault_notes else ""
+        rows.append(("faults", f"{plural(result.faults, 'strategy fault')} contained{last}"))
     if result.unresolved:
         rows.append(("unresolved", f"{plural(len(result.unresolved), 'order')}: {', '.join(result.unresolved)}"))
     return columns(rows)

@@ -43,17 +43,18 @@ def test_what_went_wrong_is_said(run_result, run_status, market_status):
         ended_because="halted",
         rejections=1,
         faults=2,
+        fault_notes=("optimizer 'x': ValueError: a", "optimizer 'x': ValueError: b"),
         unresolved=("mm-x-0-9",),
         journal=None,
     )
 
     text = "\n".join(summary_lines(result, wall_s=1.0))
 
-    assert "ended: halted by risk control (daily loss)" in text
+    assert "ended: halted, daily loss" in text
     assert "fees        0.001 BNB paid besides, which cannot be valued in USDT" in text
     assert "restricted  risk: halt" in text
     assert "gate        refused 1 action" in text
-    assert "faults      2 strategy faults contained" in text
+    assert "faults      2 strategy faults contained, last: optimizer 'x': ValueError: b" in text
     assert "unresolved  1 order: mm-x-0-9" in text
     assert "No journal was written" in text
 
@@ -106,6 +107,7 @@ def test_a_machine_gets_money_as_exact_text_and_counts_as_numbers(run_result):
             }
         ],
         "faults": 0,
+        "fault_notes": [],
         "rejections": 0,
         "cancelled": 0,
         "unresolved": [],
