@@ -134,6 +134,14 @@ def _find(options: GlobalOptions, name: str) -> tuple[LoadedPlugin, tuple[Compon
     return _of(registry, plugin_name, component)
 
 
+def _local_file(name: str) -> tuple[Path, str] | None:
+    """Return file and component of `my_quoter.py` or `my_quoter.py/component`; None when `name` is of neither form."""
+    path = Path(name)
+    if path.suffix == _PYTHON_FILE:
+        return path, ""
+    return (path.parent, path.name) if path.parent.suffix == _PYTHON_FILE else None
+
+
 def _of(registry: Registry, plugin_name: str, component: str) -> tuple[LoadedPlugin, tuple[ComponentSpec, ...], bool]:
     try:
         plugin = registry.load(plugin_name)
