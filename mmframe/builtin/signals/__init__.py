@@ -1,12 +1,13 @@
 """The built-in signals."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mmframe.plugin import SignalSpec
+from mmframe.builtin.signals.depth import ABSOLUTE_DEPTH, DEPTH
+from mmframe.builtin.signals.ewma_volatility import EWMA_VOLATILITY
+from mmframe.builtin.signals.imbalance import IMBALANCE
+from mmframe.builtin.signals.micro_price import MICRO_PRICE
+from mmframe.builtin.signals.price_impact import PRICE_IMPACT
+from mmframe.builtin.signals.spike import SPIKE
+from mmframe.builtin.signals.trade_flow import TRADE_FLOW
 
 __all__ = ["SIGNALS"]
 
-SIGNALS: tuple[SignalSpec, ...] = ()
+SIGNALS = (EWMA_VOLATILITY, MICRO_PRICE, IMBALANCE, TRADE_FLOW, DEPTH, ABSOLUTE_DEPTH, PRICE_IMPACT, SPIKE)
