@@ -1,4 +1,4 @@
-"""Fills the reference pages from the code: a page says `<!-- generated: NAME -->` where a part of this module goes.
+"""Fills the reference pages from the code: `<!-- generated: NAME -->` in a page is where a generator's text goes.
 
 The text is Markdown and is put in place before the page is parsed, so headings and links of generated parts work as
 those of written ones.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
+from api_reference import api, split_docstring
 
 from mmframe import errors
 from mmframe.cli.components import component_object, kind_name
@@ -34,19 +35,22 @@ if TYPE_CHECKING:
 
 __all__ = ["GENERATORS", "setup"]
 
-_MARKER = re.compile(r"<!-- generated: ([a-z-]+) -->")
+_MARKER = re.compile(r"<!-- generated: ([a-z-]+)(?: ([a-z_.]+))? -->")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("source-read", _fill)
-    # What is generated changes with the code, which Sphinx does not watch.
-    app.connect("env-get-outdated", lambda _app, _env, added, _changed, _removed: {"reference/index", *added})
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _fill(_app: Sphinx, _page: str, source: list[str]) -> None:
-    source[0] = _MARKER.sub(lambda marker: "\n".join(GENERATORS[marker[1]]()), source[0])
+    source[0] = _MARKER.sub(_generated, source[0])
+
+
+def _generated(marker: re.Match[str]) -> str:
+    arguments = [argument for argument in marker.groups()[1:] if argument]
+    return "\n".join(GENERATORS[marker[1]](*arguments))
 
 
 # --- components ------------------------------------------------------------------------------------------------------
@@ -82,8 +86,9 @@ def _component(plugin: LoadedPlugin, spec: Any) -> Iterator[str]:
 
 def strategy_tables() -> Iterator[str]:
     """Yield a section for each table of a strategy file that belongs to the kernel."""
-    for name in tables.__all__:
-        table = getattr(tables, name)
+    for name, table in vars(tables).items():  # in the order of the source
+        if name not in tables.__all__:
+            continue
         heading, _, text = inspect.cleandoc(table.__doc__).partition(": ")
         if not text:  # the keys that the kernel adds to a component's table
             heading, text = f"Keys of {re.findall(r'`(.*?)`', heading)[0]}", heading
@@ -102,7 +107,8 @@ def _options(fields: Sequence[OptionField]) -> Iterator[str]:
     for field in fields:
         required = field.default is attrs.NOTHING
         default = "*required*" if required else "none" if field.default is None else f"`{toml_text(field.default)}`"
-        rows.append((f"`{field.name}`", field.type.text, field.info.unit, default, _bounds(field), field.info.help))
+        kind = re.sub(r"^an? |, such as .*", "", field.type.text)
+        rows.append((f"`{field.name}`", kind, field.info.unit, default, _bounds(field), field.info.help))
     yield from _table(("Option", "Type", "Unit", "Default", "Allowed", "Meaning"), rows)
 
 
@@ -180,26 +186,28 @@ def exit_codes() -> Iterator[str]:
     for error in _error_classes():
         if isinstance(error.exit_code, errors.ExitCode):
             errors_by_code[error.exit_code].append(f"`{error.__name__}`")
-    rows = [(str(code.value), code.name, ", ".join(errors_by_code[code])) for code in errors.ExitCode]
-    yield from _table(("Code", "Name", "Errors"), rows)
+    rows = [
+        (str(code.value), code.name.replace("_", " ").lower(), ", ".join(errors_by_code[code]))
+        for code in errors.ExitCode
+    ]
+    yield from _table(("Code", "Meaning", "Errors"), rows)
 
 
 def error_codes() -> Iterator[str]:
     """Yield a section for each class of error, with its identifier and its attributes."""
     for error in _error_classes():
-        # Of some the identifier is made for each error: then the docstring says how.
-        identifier = f" · `error[{error.code}]`" if isinstance(error.code, str) else ""
-        summary, _, rest = inspect.cleandoc(error.__doc__ or "").partition("\n")
-        yield from ("", f"## `{error.__name__}`", "", f"{summary}{identifier}", "")
-        if "Attributes:" in rest:
-            described = inspect.cleandoc(rest.partition("Attributes:")[2])
-            yield from (f"- {line}" for line in _entries(described))
-            yield ""
+        text, sections = split_docstring(inspect.cleandoc(error.__doc__ or ""))
+        yield from ("", f"## `{error.__name__}`", "", f"`error[{_identifier(error)}]`", "", text, "")
+        yield from (f"- `{name}`: {entry}" for name, entry in sections.get("Attributes", {}).items())
+        yield ""
 
 
-def _entries(described: str) -> list[str]:
-    joined = re.sub(r"\n\s+", " ", described)
-    return [re.sub(r"^(\w+):", r"`\1`:", line) for line in joined.splitlines() if line]
+def _identifier(error: type[errors.MmframeError]) -> str:
+    if isinstance(error.code, str):
+        return error.code
+    # Made for each error: the property's docstring says how, in backticks.
+    made = re.search(r"`(.+?)`", inspect.getdoc(error.code) or "")
+    return made[1] if made else "..."
 
 
 def _error_classes() -> list[type[errors.MmframeError]]:
@@ -216,7 +224,8 @@ def conformance() -> Iterator[str]:
     yield render_cases()
 
 
-GENERATORS: dict[str, Callable[[], Iterator[str]]] = {
+GENERATORS: dict[str, Callable[..., Iterator[str]]] = {
+    "api": api,
     "components": components,
     "strategy-tables": strategy_tables,
     "command-line": command_line,
