@@ -193,7 +193,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name not in _TEST_TOOLS:
             raise
-        msg = f"mmframe.testing.{name} needs {error.name!r}, which is not installed: pip install {error.name}"
+        msg = f"mmframe.testing.{name} needs {error.name!r}, which is not installed: pip install 'mmframe[testing]'"
         raise ModuleNotFoundError(msg, name=error.name) from None
     return getattr(module, name)
 

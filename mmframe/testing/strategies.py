@@ -162,34 +162,7 @@ def proposals(view: MarketView, *, rounded: bool = False) -> st.SearchStrategy[Q
         view: The market.
         rounded: As risk controls get them: on the grid, not crossing the touch, absent sides at price 0.
     """
-    tick, lot = view.tick, view.lot
-    bid_ticks, ask_ticks = round(view.bid / tick), round(view.ask / tick)
-    drawn = st.tuples(
-        st.booleans(),
-        st.booleans(),
-        st.integers(1, ask_ticks - 1),
-        st.integers(bid_ticks + 1, 2 * ask_ticks),
-        st.integers(1, 1_000_000),
-        st.integers(1, 1_000_000),
-        st.sampled_from((Reason.NOT_PROPOSED, Reason.WARMING_UP, Reason.POSITION_LIMIT, Reason.ONE_SIDED)),
-        st.sampled_from((0.0, 0.25, 0.5)),
-    )
-    absent = 0.0 if rounded else math.nan
-
-    def proposal(values: tuple[bool, bool, int, int, int, int, Reason, float]) -> QuoteProposal:
-        has_bid, has_ask, bid, ask, bid_lots, ask_lots, reason, off_grid = values
-        shift = 0.0 if rounded else off_grid * tick
-        return QuoteProposal(
-            bid=bid * tick + shift if has_bid else absent,
-            bid_size=bid_lots * lot if has_bid else 0.0,
-            ask=max(ask, bid + 1) * tick + shift if has_ask else absent,
-            ask_size=ask_lots * lot if has_ask else 0.0,
-            bid_reason=0 if has_bid else int(reason),
-            ask_reason=0 if has_ask else int(reason),
-        )
-
-    made = drawn.map(proposal)
-    return made if rounded else st.one_of(st.just(NO_QUOTE), made)
+    return _DRAWN_PROPOSALS.map(lambda drawn: _proposal(drawn, view, rounded=rounded))
 
 
 def situations(
@@ -200,14 +173,47 @@ def situations(
     rounded: bool = False,
 ) -> st.SearchStrategy[Situation]:
     """Generate whole calls of a stage; the arguments are those of `views` and `proposals`."""
-    return views(instrument=instrument, signals=signals, signal_ranges=signal_ranges).flatmap(
-        lambda view: st.builds(
-            Situation,
-            view=st.just(view),
-            inventory=inventories(instrument=instrument),
-            advice=advice(),
-            proposal=proposals(view, rounded=rounded),
-        )
+    drawn = st.tuples(
+        views(instrument=instrument, signals=signals, signal_ranges=signal_ranges),
+        inventories(instrument=instrument),
+        advice(),
+        _DRAWN_PROPOSALS,
+    )
+    return drawn.map(lambda parts: Situation(*parts[:3], _proposal(parts[3], parts[0], rounded=rounded)))
+
+
+_DISTANCES_TICKS = st.one_of(st.integers(0, 5), st.integers(0, 1_000_000))
+_ABSENCES = st.sampled_from((Reason.NOT_PROPOSED, Reason.WARMING_UP, Reason.POSITION_LIMIT, Reason.ONE_SIDED))
+
+_DrawnProposal = tuple[int, int, int, int, int, Reason, float]
+_DRAWN_PROPOSALS: st.SearchStrategy[_DrawnProposal] = st.tuples(
+    st.integers(0, 4),
+    _DISTANCES_TICKS,
+    _DISTANCES_TICKS,
+    _SIZES_LOTS,
+    _SIZES_LOTS,
+    _ABSENCES,
+    st.sampled_from((0.0, 0.25, 0.5)),
+)
+
+
+def _proposal(drawn: _DrawnProposal, view: MarketView, *, rounded: bool) -> QuoteProposal:
+    shape, bid_distance, ask_distance, bid_lots, ask_lots, reason, off_grid = drawn
+    if shape == 0 and not rounded:
+        return NO_QUOTE
+    has_bid, has_ask = shape not in {0, 1}, shape not in {0, 2}
+    tick, lot = view.tick, view.lot
+    bid = max(1, round(view.ask / tick) - 1 - bid_distance)
+    ask = max(round(view.bid / tick) + 1 + ask_distance, bid + 1)
+    shift = 0.0 if rounded else off_grid * tick
+    absent = 0.0 if rounded else math.nan
+    return QuoteProposal(
+        bid=bid * tick + shift if has_bid else absent,
+        bid_size=bid_lots * lot if has_bid else 0.0,
+        ask=ask * tick + shift if has_ask else absent,
+        ask_size=ask_lots * lot if has_ask else 0.0,
+        bid_reason=0 if has_bid else int(reason),
+        ask_reason=0 if has_ask else int(reason),
     )
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-import pytest
-
 from mmframe.builtin.books import BOOKS
+from mmframe.builtin.exchange import FEEDS
+from mmframe.builtin.exchange import VENUES as EMBEDDED_VENUES
 from mmframe.builtin.optimizers import OPTIMIZERS
 from mmframe.builtin.risk import RISK_CONTROLS
 from mmframe.builtin.signals import SIGNALS
+from mmframe.builtin.simulated import VENUES as SIMULATED_VENUES
 from mmframe.testing import (
     BookConformance,
+    FeedConformance,
     OptimizerConformance,
     PluginConformance,
     RiskControlConformance,
     SignalConformance,
+    VenueConformance,
+    make_instrument,
 )
 
 
@@ -27,7 +29,9 @@ def _classes(base, specs, **attributes):
     """Return one test class a spec, so that pytest names the component in its report."""
     made = {}
     for spec in specs:
-        name = "Test" + "".join(part.title() for part in spec.name.split("-")) + base.__name__.removesuffix("Conformance")
+        name = (
+            "Test" + "".join(part.title() for part in spec.name.split("-")) + base.__name__.removesuffix("Conformance")
+        )
         made[name] = type(name, (base,), {"spec": spec, **attributes})
     return made
 
@@ -36,3 +40,27 @@ globals().update(_classes(BookConformance, BOOKS))
 globals().update(_classes(SignalConformance, SIGNALS))
 globals().update(_classes(OptimizerConformance, OPTIMIZERS))
 globals().update(_classes(RiskControlConformance, RISK_CONTROLS))
+
+
+_EMBEDDED_FEED = FEEDS[0]
+_GRID = make_instrument(tick_size="1", lot_size="0.0001")
+
+
+class TestEmbeddedFeed(FeedConformance):
+    spec = _EMBEDDED_FEED
+    instruments = (_GRID, make_instrument("ETH/USDT", tick_size="1", lot_size="0.0001"))
+
+
+class TestEmbeddedVenue(VenueConformance):
+    spec = EMBEDDED_VENUES[0]
+    feed_spec = _EMBEDDED_FEED
+    instruments = (_GRID,)
+
+
+class TestSimulatedVenue(VenueConformance):
+    spec = SIMULATED_VENUES[0]
+
+
+class TestSimulatedVenueWithProbabilityQueue(VenueConformance):
+    spec = SIMULATED_VENUES[0]
+    options = SIMULATED_VENUES[0].options(queue="probability", latency_jitter_ms=30.0)

@@ -99,7 +99,7 @@ class OptimizerConformance(ComponentConformance):
                 dust = situation.view._replace(order_size=0.0)
                 optimizer.propose(dust, situation.inventory, situation.advice, situation.proposal)
 
-        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=5))
+        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=3))
 
     @case("MM-O05")
     def test_the_same_inputs_give_the_same_proposals(self) -> None:
@@ -109,7 +109,7 @@ class OptimizerConformance(ComponentConformance):
             was, expected = _run(self.build(), row), _run(self.build(), row)
             expect("MM-O05", was == expected, was=was, expected=expected)
 
-        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=5))
+        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=3))
 
     @case("MM-O06")
     def test_inputs_are_not_kept(self) -> None:
@@ -171,7 +171,7 @@ class OptimizerConformance(ComponentConformance):
             was, expected = _run(self.build(), row), _run(one, row)
             expect("MM-O09", was == expected, was=was, expected=expected)
 
-        rows = st.lists(self.situations(), min_size=1, max_size=4)
+        rows = st.lists(self.situations(), min_size=1, max_size=3)
         self.for_all(holds, row=rows, other=rows)
 
     @case("MM-O10")

@@ -69,7 +69,7 @@ class RiskControlConformance(ComponentConformance):
                     "MM-R02", not looser, was=f"{looser}: {verdict!r}", expected=f"not beyond {situation.proposal!r}"
                 )
 
-        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=5))
+        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=3))
 
     @case("MM-R03")
     def test_allow_changes_nothing(self) -> None:
@@ -110,7 +110,7 @@ class RiskControlConformance(ComponentConformance):
                 )
                 control.assess(unknown, situation.inventory, NEUTRAL_ADVICE, situation.proposal)
 
-        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=5))
+        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=3))
 
     @case("MM-R06")
     def test_the_same_inputs_give_the_same_verdicts(self) -> None:
@@ -120,7 +120,7 @@ class RiskControlConformance(ComponentConformance):
             was, expected = _run(self.build(), row), _run(self.build(), row)
             expect("MM-R06", was == expected, was=was, expected=expected)
 
-        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=5))
+        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=3))
 
     @case("MM-R07")
     def test_what_has_a_size_has_a_price(self) -> None:
@@ -144,7 +144,7 @@ class RiskControlConformance(ComponentConformance):
             was, expected = _run(self.build(), row), _run(one, row)
             expect("MM-R08", was == expected, was=was, expected=expected)
 
-        rows = st.lists(self.situations(), min_size=1, max_size=4)
+        rows = st.lists(self.situations(), min_size=1, max_size=3)
         self.for_all(holds, row=rows, other=rows)
 
     @case("MM-R09")

@@ -82,8 +82,9 @@ class SignalConformance(ComponentConformance):
             was = often.values(stream, reads=3)
             expected = once.values(stream, reads=1)
             expect("MM-S04", _same(was, expected), was=was, expected=expected)
-            last_only = _Rig(self).values(stream, reads=0)[-1:]
-            expect("MM-S04", _same(was[-1:], last_only), was=was[-1:], expected=last_only)
+            last_only = _Rig(self).values(stream, reads=0)
+            if last_only:  # else the stream ends on a book that cannot be quoted on
+                expect("MM-S04", _same(was[-1:], last_only), was=was[-1:], expected=last_only)
 
         self.for_all(holds, stream=l2_streams())
 

@@ -454,7 +454,6 @@ class VenueRig:
         if self.is_strict:
             again = self.venue.poll(self.now_ns)
             expect("MM-V11", not again, was=f"{again} again at {self.now_ns}", expected="each event once")
-            expect("MM-V11", bool(events), was=f"nothing at next_event_ns {due}", expected="an event when it is due")
         after = self.venue.next_event_ns
         expect("MM-V11", after > self.now_ns, was=f"due at {after}, polled at {self.now_ns}", expected="a later time")
 
