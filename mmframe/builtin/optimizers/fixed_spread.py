@@ -60,9 +60,9 @@ class FixedSpreadParams(NamedTuple):
     is_micro_price: bool
 
 
-def fixed_spread(
+def fixed_spread(  # noqa: PLR0913, PLR0917 - the rule signature
     params: FixedSpreadParams,
-    state: State,  # noqa: ARG001 - the rule signature
+    state: State,  # noqa: ARG001
     view: MarketView,
     inventory: Inventory,  # noqa: ARG001
     advice: Advice,  # noqa: ARG001
@@ -103,8 +103,8 @@ FIXED_SPREAD = OptimizerSpec(
     ask = reference x (1 + ask_distance_bps / 10,000)
 
 Both distances are spread_bps / 2 unless they are set. The reference is the mid, (bid + ask) / 2, or the micro-price,
-(bid x ask_size + ask x bid_size) / (bid_size + ask_size), which leans to the side about to give way. Each side is for the
-market's order size. It sets both sides anew, whatever came before, so it belongs first in the chain.
+(bid x ask_size + ask x bid_size) / (bid_size + ask_size), which leans to the side about to give way. Each side is for
+the market's order size. It sets both sides anew, whatever came before, so it belongs first in the chain.
 
 No quote: BOOK_EMPTY when the reference is not a price above 0, BELOW_MINIMUM when the order size is not above 0.
 

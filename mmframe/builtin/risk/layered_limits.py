@@ -69,9 +69,9 @@ class LayeredLimitsParams(NamedTuple):
     shrink_from: float
 
 
-def layered_limits(
+def layered_limits(  # noqa: C901, PLR0913, PLR0917 - the rule signature; a rule calls nothing
     params: LayeredLimitsParams,
-    state: State,  # noqa: ARG001 - the rule signature
+    state: State,  # noqa: ARG001
     view: MarketView,
     inventory: Inventory,
     advice: Advice,  # noqa: ARG001

@@ -76,7 +76,7 @@ def _build(options: PriceImpactOptions, context: BuildContext) -> PriceImpact:
     instrument = context.instrument
     lots = int(options.size // instrument.lot_size)
     if lots < 1:
-        msg = f"price-impact.size: expected at least one lot of {instrument.lot_size}, was {options.size}"
+        msg = f"size: expected at least one lot of {instrument.lot_size}, was {options.size}"
         raise DomainError(msg)
     return PriceImpact(market_book(context, "price-impact"), lots)
 
