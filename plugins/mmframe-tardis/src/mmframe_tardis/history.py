@@ -43,6 +43,7 @@ class CsvHistory:
         self._files = [LineFile(path, name) for path, name in _expand(options.paths, context.directory)]
         self._tables = [table for table in map(open_table, self._files) if table is not None]
         _check_one_book_kind(self._tables)
+        self._rewind()
 
     @property
     def counts(self) -> Mapping[str, ReadCounts]:
@@ -61,8 +62,7 @@ class CsvHistory:
             DataError: If a row cannot be read and is not to be skipped, local_timestamp goes back, a file is cut off,
                 has no row of a market of the strategy, or overlaps in time with another.
         """
-        for file in self._files:
-            file.bytes_read = 0
+        self._rewind()
         # Made anew: it remembers which exchange a market's rows came from.
         symbols = SymbolMap(self._instruments, self._entries)
         streams = [
@@ -75,6 +75,10 @@ class CsvHistory:
         ]
         yield from merge(streams)
         self._report()
+
+    def _rewind(self) -> None:
+        for file in self._files:
+            file.bytes_read = 0
 
     def _report(self) -> None:
         for table in self._tables:

@@ -10,8 +10,8 @@ from mmframe.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedReader
     from pathlib import Path
-    from typing import IO
 
 __all__ = ["BLOCK_BYTES", "LineFile"]
 
@@ -75,8 +75,9 @@ class LineFile:
             is_gzip = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
             # The content decides, not the name: files are often unpacked and keep it, or the other way round.
-            stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if is_gzip else raw  # type: ignore[assignment]
-            while block := stream.read(BLOCK_BYTES):
+            stream: gzip.GzipFile | BufferedReader = gzip.GzipFile(fileobj=raw) if is_gzip else raw
+            # read1 hands over what there is before the place where a stream is cut off.
+            while block := stream.read1(BLOCK_BYTES):
                 self.bytes_read = raw.tell()
                 text = block.decode("ascii")
                 # Some tools quote every field and end lines as Windows does; the fields themselves hold neither.
