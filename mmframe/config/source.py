@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ __all__ = ["LARGEST_FILE_BYTES", "TomlSource", "read_toml"]
 LARGEST_FILE_BYTES = 1 << 20
 """A strategy is written by a person; what is larger is something else."""
 
-_TOO_DEEP = "expected arrays and inline tables that are not nested as deep as this, was too deep to read"
+_TOO_DEEP = "expected less nesting: arrays or inline tables are too deep in each other to be read"
+_ENDLESS_INTEGER = re.compile(r"[0-9_]{4000,}")
 
 _SYNTAX: tuple[tuple[str, str], ...] = (
     # What tomli says, and what a person can do about it.
@@ -35,6 +37,7 @@ _SYNTAX: tuple[tuple[str, str], ...] = (
     ("Unclosed array", "expected `]` or `,`: the array is not closed"),
     ("Unclosed inline table", "expected `}` or `,`: the inline table is not closed"),
     ('Expected "', "expected the closing quote of a string"),
+    ("Illegal character '\\n'", "expected the closing quote of a string"),
     ("Unterminated string", "expected the closing quote of a string"),
     ("Cannot overwrite a value", "expected each key once, was here before with another value"),
     ("Cannot declare", "expected each table once, was declared before"),
@@ -90,7 +93,10 @@ def read_toml(path: Path) -> TomlSource:
         raise _failure(file, _TOO_DEEP) from None
     except ValueError:
         # The one thing that tomli lets through: an integer of more digits than Python converts.
-        raise _failure(file, "expected integers of at most 64 bits, was one of thousands of digits") from None
+        match = _ENDLESS_INTEGER.search(text)
+        at = None if match is None else text.count("\n", 0, match.start()) + 1
+        was = "expected integers of at most 64 bits, was one of thousands of digits"
+        raise _failure(file, was, line=at) from None
     return TomlSource(file=file, text=text, digest=hashlib.sha256(data).hexdigest(), raw=raw, locations=locations)
 
 

@@ -16,7 +16,7 @@ import attrs
 from mmframe.config.durations import duration_ns
 from mmframe.config.locate import KeyPath, format_key
 from mmframe.config.option_types import INVALID, Invalid, Reading, construct, option_fields, read_table, read_values
-from mmframe.config.problems import Problems, describe, nearest_hint, unknown_keys
+from mmframe.config.problems import Problems, describe, nearest, nearest_hint, unknown_keys
 from mmframe.config.source import TomlSource, read_toml
 from mmframe.config.tables import (
     FaultsTable,
@@ -134,6 +134,11 @@ class MarketConfig:
     limit_paths: Mapping[str, KeyPath]
 
     @property
+    def title(self) -> str:
+        """Return what messages call the market."""
+        return self.table.instrument or f"market {self.path[-1]}"
+
+    @property
     def ladder_size(self) -> Decimal:
         """Return the size of all levels of one side, base units."""
         factor = _factor(self.ladder)
@@ -159,6 +164,7 @@ class StrategyFile:
         digest: SHA-256 of the file's bytes, hexadecimal.
         venue: `[venue]` without a mode.
         venues: `[venue.paper]`, `[venue.backtest]`, `[venue.live]`.
+        unread: Tables that are there in a form that could not be read; that nothing came of them is no new problem.
     """
 
     path: Path
@@ -177,6 +183,7 @@ class StrategyFile:
     venues: Mapping[Mode, ComponentTable]
     advisers: tuple[ComponentTable, ...]
     sinks: tuple[ComponentTable, ...]
+    unread: frozenset[str]
 
     @property
     def directory(self) -> Path:
@@ -282,6 +289,7 @@ class _Reader:
         self.raw = source.raw
         self.reading = reading
         self.problems = reading.problems
+        self.unread = {near for key in self.raw if key not in TABLES and (near := nearest(key, TABLES))}
 
     def strategy_file(self) -> StrategyFile:
         unknown_keys(self.raw, TABLES, (), self.problems)
@@ -292,6 +300,7 @@ class _Reader:
         venue, venues = self.venues()
         chains = {kind: self.components(kind, self.raw, ()) for kind in _CHAINS}
         book = self.book()
+        single = {kind: self.single(kind) for kind in (ComponentKind.FEED, ComponentKind.HISTORY)}
         result = StrategyFile(
             path=self.path,
             text=self.source.text,
@@ -303,12 +312,13 @@ class _Reader:
             journal=self.kernel_table(JournalTable, "journal"),
             gate=limits["gate"],
             markets=self.markets(book, chains, limits),
-            feed=self.single(ComponentKind.FEED),
-            history=self.single(ComponentKind.HISTORY),
+            feed=single[ComponentKind.FEED],
+            history=single[ComponentKind.HISTORY],
             venue=venue,
             venues=venues,
             advisers=self.components(ComponentKind.ADVISER, self.raw, ()),
             sinks=self.components(ComponentKind.SINK, self.raw, ()),
+            unread=frozenset(self.unread),
         )
         _check_values(result, self.problems)
         return result
@@ -338,6 +348,7 @@ class _Reader:
         is_array_of_tables = isinstance(raw, list) and raw and isinstance(raw[0], dict)
         hint = f"write [{name}] with single brackets: there is only one" if is_array_of_tables else f"write [{name}]"
         self.problems.add(path, f"expected a table, was {describe(raw)}", hint=hint)
+        self.unread.add(str(path[0]))
         return None
 
     def tables(self, raw: Any, path: KeyPath) -> list[tuple[KeyPath, dict[str, Any]]]:
@@ -346,6 +357,7 @@ class _Reader:
         if not isinstance(raw, list):
             hint = f"write [[{name}]] with double brackets: there may be several"
             self.problems.add(path, f"expected an array of tables, was {describe(raw)}", hint=hint)
+            self.unread.add(str(path[-1]))
             return []
         found = []
         for index, item in enumerate(raw):
@@ -353,6 +365,7 @@ class _Reader:
                 found.append(((*path, index), item))
             else:
                 self.problems.add((*path, index), f"expected a table, was {describe(item)}", hint=f"write [[{name}]]")
+                self.unread.add(str(path[-1]))
         return found
 
     def component(
@@ -362,10 +375,12 @@ class _Reader:
         if use is None:
             hint = f'add `use = "..."`; `mmframe plugins` lists every {kind.value}'
             self.problems.add((*path, "use"), "missing, expected the component's name", hint=hint)
+            self.unread.add(kind.value)
             return None
         if not isinstance(use, str) or not _USE.fullmatch(use):
             expected = 'expected a built-in\'s name or "plugin/component"'
             self.problems.add((*path, "use"), f"{expected}, was {describe(use)}")
+            self.unread.add(kind.value)
             return None
         cls = KERNEL_KEYS.get(kind)
         names = StrategyFile.kernel_keys(kind)
@@ -404,9 +419,12 @@ class _Reader:
                 if isinstance(raw[name], dict) and "use" in raw[name]:
                     hint = f"give `use` of [venue] a mode of its own, or drop [venue.{name}]"
                     self.problems.add(("venue", name), "expected one [venue] or one table a mode, was both", hint=hint)
+                    self.unread.add("venue")
                     return None, {}
             return self.component(ComponentKind.VENUE, raw, ("venue",)), {}
         unknown_keys(raw, (*modes, "use"), ("venue",), self.problems)
+        if raw.keys() - modes.keys():
+            self.unread.add("venue")
         found = {}
         for name in modes.keys() & raw.keys():
             table = self.table(raw[name], ("venue", name))
@@ -501,6 +519,10 @@ def _check_values(strategy_file: StrategyFile, problems: Problems) -> None:
     _check_timing(strategy_file, problems)
     for market in strategy_file.markets:
         _check_market(market, problems)
+        if not market.optimizers and "optimizer" not in strategy_file.unread:
+            hint = 'add `[[optimizer]]` with, for example, `use = "fixed-spread"`'
+            text = f"missing, expected at least one: nothing would be quoted on {market.title}"
+            problems.add(("optimizer",), text, hint=hint, at=market.path)
 
 
 def _check_names(strategy_file: StrategyFile, problems: Problems) -> None:
@@ -570,15 +592,7 @@ def _check_timing(strategy_file: StrategyFile, problems: Problems) -> None:
 
 def _check_market(market: MarketConfig, problems: Problems) -> None:
     table, gate, ladder = market.table, market.gate, market.ladder
-    symbol = table.instrument or f"market {market.path[-1]}"
-    if not market.optimizers:
-        hint = 'add `[[optimizer]]` with, for example, `use = "fixed-spread"`'
-        problems.add(
-            ("optimizer",),
-            f"missing, expected at least one: nothing would be quoted on {symbol}",
-            hint=hint,
-            at=market.path,
-        )
+    symbol = market.title
     if not market.is_whole:
         return
     largest = market.largest_order

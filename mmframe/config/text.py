@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
 import attrs
 
-__all__ = ["json_value", "number_text", "toml_text"]
+__all__ = ["decimal_text", "json_value", "number_text", "toml_text"]
 
 
 def toml_text(value: Any) -> str:  # noqa: PLR0911 - one line a type
@@ -28,6 +29,11 @@ def toml_text(value: Any) -> str:  # noqa: PLR0911 - one line a type
             return toml_text({name: item for name, item in shown.items() if item is not None})
         case _:
             return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def decimal_text(value: Decimal) -> str:
+    """Return a decimal in plain digits without needless zeros."""
+    return format(value.normalize(), "f")
 
 
 def number_text(value: float) -> str:

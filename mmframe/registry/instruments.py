@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from mmframe.config.problems import nearest_hint
+from mmframe.config.text import decimal_text
 from mmframe.domain.instrument import Instrument
 from mmframe.errors import DomainError, MmframeError
 from mmframe.registry.contract import plugin_error
@@ -103,7 +104,7 @@ def _compare_grid(market: MarketConfig, instrument: Instrument, source: ParsedCo
     for key in ("tick_size", "lot_size"):
         written, known = getattr(market.table, key), getattr(instrument, key)
         if written is not None and written != known:
-            text = f"expected {known.normalize():f} as {source.table.use!r} says, was {written}"
+            text = f"expected {decimal_text(known)} as {source.table.use!r} says, was {written}"
             problems.add((*market.path, key), text, hint=f"remove it: {source.table.key} knows the grid")
 
 
@@ -128,7 +129,7 @@ def _adjusted(market: MarketConfig, instrument: Instrument, problems: Problems) 
         try:
             changes["min_size_lots"] = instrument.size_lots(table.min_size)
         except DomainError:
-            text = f"expected a multiple of lot_size {instrument.lot_size}, was {table.min_size}"
+            text = f"expected a multiple of lot_size {decimal_text(instrument.lot_size)}, was {table.min_size}"
             problems.add((*market.path, "min_size"), text)
     if table.min_notional_quote is not None:
         changes["min_notional_quote"] = table.min_notional_quote

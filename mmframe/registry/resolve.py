@@ -311,7 +311,7 @@ class _Resolver:
     def feed(self) -> ParsedComponent | None:
         table = self.file.feed
         if table is None:
-            if self.mode is not Mode.BACKTEST:
+            if self.mode is not Mode.BACKTEST and "feed" not in self.file.unread:
                 hint = 'add `[feed]` with, for example, `use = "embedded"`'
                 self.problems.add(("feed",), f"missing, expected a feed: mode {self.mode.value} needs one", hint=hint)
             return None
@@ -327,6 +327,8 @@ class _Resolver:
     def history(self) -> ParsedComponent | None:
         if self.mode is not Mode.BACKTEST:
             return None
+        if self.file.history is None and "history" in self.file.unread:
+            return None
         if self.file.history is None:
             hint = 'add `[history]` with, for example, `use = "tardis/csv"`'
             self.problems.add(("history",), "missing, expected recorded data: mode backtest needs it", hint=hint)
@@ -337,6 +339,9 @@ class _Resolver:
         table = self.file.venue_for(self.mode)
         if table is None:
             table = self._default_venue()
+        if table is None and self.file.unread & {"venue", "feed"}:
+            # A feed that could not be read might have been the embedded one, which brings its venue.
+            return None
         if table is None:
             hint = f'add `[venue.{self.mode.value}]` with `use = "..."`'
             if self.mode is Mode.PAPER:
@@ -348,7 +353,7 @@ class _Resolver:
         if venue is not None and isinstance(venue.spec, VenueSpec) and self.mode not in venue.spec.modes:
             served = ", ".join(sorted(mode.value for mode in venue.spec.modes))
             text = f"{table.use!r} serves {served}, expected a venue for mode {self.mode.value}"
-            hint = f"add `[venue.{self.mode.value}]` with a venue that serves it"
+            hint = f"name one that serves {self.mode.value} in [venue.{self.mode.value}]"
             self.problems.add((*table.path, "use"), text, hint=hint)
         return venue
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from mmframe.config.strategy import MarketConfig, StrategyFile
+from mmframe.config.text import decimal_text
 from mmframe.domain.kinds import Mode
 from mmframe.engine.settings import (
     EngineSettings,
@@ -78,14 +79,14 @@ def _market_settings(
     order_lots = _exact_lots(table.order_size, instrument, (*market.path, "order_size"), problems)
     target_lots = _exact_lots(table.target_position, instrument, (*market.path, "target_position"), problems)
     if order_lots is not None and order_lots < instrument.min_size_lots:
-        smallest = instrument.size_text(instrument.min_size_lots)
+        smallest = decimal_text(instrument.size(instrument.min_size_lots))
         text = f"expected at least {smallest}, the smallest order of {instrument.symbol}, was {table.order_size}"
         problems.add((*market.path, "order_size"), text)
     if order_lots is not None and instrument.max_size_lots is not None and order_lots > instrument.max_size_lots:
-        largest = instrument.size_text(instrument.max_size_lots)
+        largest = decimal_text(instrument.size(instrument.max_size_lots))
         text = f"expected at most {largest}, the largest order of {instrument.symbol}, was {table.order_size}"
         problems.add((*market.path, "order_size"), text)
-    limits = _limits(market, instrument, file, problems)
+    limits = _limits(market, instrument, file)
     if order_lots is None or target_lots is None or limits is None:
         return None
     return MarketSettings(
@@ -109,13 +110,13 @@ def _exact_lots(size: Decimal, instrument: Instrument, path: KeyPath, problems: 
     except DomainError:
         lot = instrument.lot_size
         below = size // lot * lot
-        nearby = " or ".join(f'"{value:f}"' for value in (below, below + lot) if value)
-        text = f"expected a multiple of lot_size {lot.normalize():f} of {instrument.symbol}, was {size}"
+        nearby = " or ".join(f'"{decimal_text(value)}"' for value in (below, below + lot) if value)
+        text = f"expected a multiple of lot_size {decimal_text(lot)} of {instrument.symbol}, was {size}"
         problems.add(path, text, hint=f"write {nearby}")
         return None
 
 
-def _limits(market: MarketConfig, instrument: Instrument, file: StrategyFile, problems: Problems) -> GateLimits | None:
+def _limits(market: MarketConfig, instrument: Instrument, file: StrategyFile) -> GateLimits | None:
     gate = market.gate
     lots = {}
     for name in ("max_order_size", "max_position"):
@@ -123,8 +124,7 @@ def _limits(market: MarketConfig, instrument: Instrument, file: StrategyFile, pr
         # A position is a whole number of lots, so the largest number of lots within a limit is the same limit.
         lots[name] = None if size is None else int(size / instrument.lot_size)
         if lots[name] == 0:
-            text = f"expected at least one lot of {instrument.symbol}, {instrument.size_text(1)}, was {size}"
-            problems.add(market.limit_path("gate", name), text)
+            # Then an order of one lot is above it, which was reported when the file was read.
             return None
     return GateLimits(
         max_order_lots=lots["max_order_size"],

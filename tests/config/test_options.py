@@ -1,7 +1,8 @@
+# ruff: noqa: E501, ISC004 - exact messages stand on one line, or in pieces where they are too long for that
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 - options resolve their annotations at run time
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -127,7 +128,7 @@ def test_each_type_is_read_from_its_toml_form(tmp_path):
         ({"name": 1}, "t.name: expected a string, was 1"),
         ({"name": "alfa"}, "t.name: expected one of 'alpha', 'beta', was 'alfa' (did you mean 'alpha'?)"),
         ({"name": "\n"}, "t.name: expected one of 'alpha', 'beta', was '\\n'"),
-        ({"size": 0.1}, "t.size: expected a decimal number as text, such as \"0.01\", or an integer, was 0.1 (write size = \"0.1\": a float is not exact)"),
+        ({"size": 0.1}, 't.size: expected a decimal number as text, such as "0.01", or an integer, was 0.1 (write size = "0.1": a float is not exact)'),
         ({"size": float("nan")}, 't.size: expected a decimal number as text, such as "0.01", or an integer, was nan'),
         ({"size": True}, 't.size: expected a decimal number as text, such as "0.01", or an integer, was true'),
         ({"size": "1_0"}, "t.size: expected a decimal number as text, such as \"0.01\", or an integer, was '1_0'"),
@@ -183,7 +184,7 @@ class Required:
 def test_a_missing_key_says_what_to_add():
     assert problems_of({}, Required) == [
         "t.rate: missing, expected a number (rate)",
-        "t.size: missing, expected a decimal number as text, such as \"0.01\", or an integer, in base units"
+        't.size: missing, expected a decimal number as text, such as "0.01", or an integer, in base units'
         ' (add `size = "0.01"`: size of an order)',
     ]  # fmt: skip
 
@@ -287,7 +288,7 @@ class Validated:
         if self.low == 2:
             raise ValueError
         if self.low == 3:
-            raise TypeError("rest of it is wrong", self)  # noqa: TRY003 - attrs' own validators raise so
+            raise TypeError("rest of it is wrong", self)
         if self.low == 4:
             raise KeyError(self.low)
 

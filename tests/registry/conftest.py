@@ -32,7 +32,9 @@ class Site:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def install(self, name: str, code: str, *, distribution: str | None = None, version: str = "1.2.3", header: str = HEADER) -> str:
+    def install(
+        self, name: str, code: str, *, distribution: str | None = None, version: str = "1.2.3", header: str = HEADER
+    ) -> str:
         """Install plugin `name` with the module text `code`; return the module's name."""
         package = distribution or f"mmframe-{name}"
         module = f"{package.replace('-', '_')}_plugin"
@@ -57,7 +59,7 @@ def site(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     yield Site(tmp_path)
     for name in set(sys.modules) - before:
-        if name.startswith("mmframe_") or name.startswith("_mmframe_local_"):
+        if name.startswith(("mmframe_", "_mmframe_local_")):
             del sys.modules[name]
 
 
@@ -67,7 +69,7 @@ def load_error(site):
 
     def load(code: str, **keywords):
         site.install("broken", code, **keywords)
-        with pytest.raises(Exception) as caught:  # noqa: PT011, B017 - the type is asserted by the test
+        with pytest.raises(Exception) as caught:
             Registry().load("broken", 'feed.use = "broken/x" (strategy.toml:9)')
         return caught.value
 
