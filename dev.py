@@ -161,7 +161,7 @@ def lint() -> int:
         "ruff check": ["ruff", "check", "."],
         "ruff format": ["ruff", "format", "--check", "."],
         "mypy": ["mypy", "mmframe", "dev.py", "docs", *sources],
-        "import-linter": ["lint-imports"],
+        "import-linter": ["lint-imports", "--no-logo"],
     }
     failed = []
     for name, words in checks.items():

@@ -77,10 +77,8 @@ def _component(plugin: LoadedPlugin, spec: Any) -> Iterator[str]:
     yield from (f"### `{shown['use']}`", "", shown["summary"], "")
     if shown["description"]:
         yield from (inspect.cleandoc(shown["description"]), "")
-    facts = {name: shown[name] for name in ("provides", "needs", "halts", "modes") if name in shown}
-    facts["from"] = f"{plugin.distribution} {plugin.version}"
-    yield from (f"- {name}: {text}" for name, text in facts.items())
-    yield ""
+    yield from (f"- {name}: {shown[name]}" for name in ("provides", "needs", "halts", "modes") if name in shown)
+    yield from (f"- from: {plugin.distribution} {plugin.version}", "")
     yield from _options(option_fields(spec.options))
 
 
@@ -203,11 +201,12 @@ def error_codes() -> Iterator[str]:
 
 
 def _identifier(error: type[errors.MmframeError]) -> str:
-    if isinstance(error.code, str):
-        return error.code
-    # Made for each error: the property's docstring says how, in backticks.
-    made = re.search(r"`(.+?)`", inspect.getdoc(error.code) or "")
-    return made[1] if made else "..."
+    code = vars(error).get("code", error.code)
+    if not isinstance(code, property):
+        return str(code)
+    # Made for each error: the docstring says how, in backticks.
+    made = re.search(r"`(.+?)`", code.__doc__ or "")
+    return made[1] if made else error.__name__
 
 
 def _error_classes() -> list[type[errors.MmframeError]]:
