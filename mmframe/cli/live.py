@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -28,7 +29,7 @@ from mmframe.cli.text import count, duration, money, plain, wall_time
 from mmframe.domain.market import BookState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from decimal import Decimal
 
     from mmframe.cli.figures import RecentFills
@@ -46,13 +47,30 @@ _BOOK_STYLES = {BookState.SYNCED: "green", BookState.STALE: "yellow", BookState.
 
 
 class RunView:
-    """Turns a status into what rich draws."""
+    """Turns a status into what rich draws.
 
-    def __init__(self, plan: Plan, fills: RecentFills, *, reasons: Mapping[int, str]) -> None:
+    Args:
+        plan: The strategy that runs.
+        fills: The last executions.
+        reasons: Texts of plugins' own reason codes.
+        now_s: Wall time in seconds, of any origin.
+
+    Attributes:
+        stopping: Why the run is being stopped; empty while it is not.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        fills: RecentFills,
+        *,
+        reasons: Mapping[int, str],
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._plan = plan
         self._fills = fills
         self._reasons = reasons
-        self._rate = DecisionRate()
+        self._rate = DecisionRate(now_s)
         self.stopping = ""
 
     def draw(self, status: RunStatus) -> RenderableType:

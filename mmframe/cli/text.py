@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import shutil
 import sys
@@ -108,7 +107,7 @@ def columns(
 def paragraphs(text: str, *, indent: int = 2) -> list[str]:
     """Return text wrapped at the terminal's width, each line under its own indent; formulas keep their lines."""
     lines: list[str] = []
-    for line in _unwrapped(inspect.cleandoc(text).splitlines()):
+    for line in _unwrapped(textwrap.dedent(text).strip("\n").splitlines()):
         lead = " " * (indent + len(line) - len(line.lstrip()))
         room = max(terminal_width() - len(lead), _LAST_COLUMN_WIDTH_MIN)
         wrapped = textwrap.wrap(line.strip(), room, break_long_words=False, break_on_hyphens=False) or [""]
