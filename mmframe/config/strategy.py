@@ -187,8 +187,11 @@ class StrategyFile:
 
     @property
     def directory(self) -> Path:
-        """Return the folder at which relative paths in the file start."""
-        return self.path.parent
+        """Return the folder at which relative paths in the file start.
+
+        It is absolute: components join it with option paths that start there already, which then changes nothing.
+        """
+        return self.path.parent.absolute()
 
     @property
     def mode(self) -> Mode:
@@ -245,7 +248,7 @@ def read_strategy_file(path: Path) -> tuple[StrategyFile, Problems]:
     source = read_toml(path)
     problems = Problems(source.file, source.locations)
     _check_schema(source.raw, problems)
-    reading = Reading(problems=problems, directory=path.parent)
+    reading = Reading(problems=problems, directory=path.parent.absolute())
     return _Reader(path, source, reading).strategy_file(), problems
 
 
