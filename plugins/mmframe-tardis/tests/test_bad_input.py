@@ -246,7 +246,7 @@ def test_a_missing_file_is_an_error(recording):
     with pytest.raises(DomainError) as caught:
         recording.history(paths=("nowhere.csv",))
 
-    assert caught.value.message == "paths: no file 'nowhere.csv' in the strategy file's folder"
+    assert caught.value.message == "paths: no file 'nowhere.csv' beside the strategy file"
 
 
 def test_a_file_named_twice_is_an_error(recording):

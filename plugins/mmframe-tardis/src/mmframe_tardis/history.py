@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from mmframe.errors import DataError, DomainError
@@ -100,11 +101,11 @@ def _expand(paths: Sequence[Path], directory: Path) -> list[tuple[Path, str]]:
     """Return the files that `paths` name, with their names for messages, in order."""
     found: list[tuple[Path, str]] = []
     for path in paths:
-        matches = _matches(path, directory)
+        matches = _matches(directory / path)
         if not matches:
-            msg = f"paths: no file {str(path)!r} in the strategy file's folder"
+            msg = f"paths: no file {_name(directory / path, directory)!r} beside the strategy file"
             raise DomainError(msg, hint="the first day of each month is free: see docs/how-to/replay-recorded-data.md")
-        found += matches
+        found += [(file, _name(file, directory)) for file in matches]
     if not found:
         msg = "paths: expected at least one file, was none"
         raise DomainError(msg)
@@ -116,14 +117,15 @@ def _expand(paths: Sequence[Path], directory: Path) -> list[tuple[Path, str]]:
     return found
 
 
-def _matches(path: Path, directory: Path) -> list[tuple[Path, str]]:
-    if not _WILDCARDS.intersection(str(path)):
-        file = directory / path
-        return [(file, str(path))] if file.is_file() else []
-    # `anchor` is empty for a relative pattern; glob wants one.
-    root = directory if not path.is_absolute() else path.parent
-    pattern = str(path) if not path.is_absolute() else path.name
-    return [(file, str(path.parent / file.name)) for file in sorted(root.glob(pattern)) if file.is_file()]
+def _matches(path: Path) -> list[Path]:
+    if _WILDCARDS.intersection(path.name):
+        return sorted(file for file in path.parent.glob(path.name) if file.is_file())
+    return [path] if path.is_file() else []
+
+
+def _name(file: Path, directory: Path) -> str:
+    """Return the path as the strategy file would write it, for messages."""
+    return os.path.relpath(file, directory)
 
 
 def _check_one_book_kind(tables: Sequence[Table]) -> None:
