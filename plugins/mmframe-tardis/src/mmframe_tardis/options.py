@@ -16,7 +16,7 @@ class CsvOptions:
     """Keys of `[history]` with `use = "tardis/csv"`."""
 
     paths: tuple[Path, ...] = option(
-        help="Files, .csv or .csv.gz, relative to the strategy file; `*`, `?`, `[...]` in a name match several, sorted.",
+        help="Files, .csv or .csv.gz, relative to this file; `*`, `?`, `[...]` in a name match several, sorted.",
         example=["data/binance_incremental_book_L2_2024-09-01_BTCUSDT.csv.gz"],
     )
     symbols: tuple[str, ...] = option(
