@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mmframe.builtin.exchange.matching import ANONYMOUS
-from mmframe.domain.market import Side
 from mmframe.domain.orders import OrderStatus, TimeInForce
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ _IOC = TimeInForce.IOC
 _JUMPS_PER_S = 0.1
 _JUMP_SHARE = 0.3
 """Share of the fundamental's variance that comes in jumps."""
-_BELIEF_NOISE_TICKS = 0.8
+_BELIEF_NOISE_BPS = 0.8
 """Standard deviation of a maker's error about the fundamental."""
 _BELIEF_PERSISTENCE = 0.8
 """Share of its error that a maker keeps from one look to the next."""
@@ -47,13 +46,15 @@ _STREAK = 0.6
 _NOISE_SIZE = 8
 """Size of a noise taker's order relative to a resting one: large enough to sweep some levels now and then."""
 _PATIENCE_S = 5.0
-_PATIENT_DEPTH_TICKS = 6.0
+_PATIENT_DEPTH_BPS = 6.0
 """Mean distance of a patient order behind the touch."""
 _LADDER_GROWTH = 1.25
 """Each gap of a maker's ladder relative to the one before."""
 _SIZE_SIGMA = 1.0
 """Standard deviation of the logarithm of a size: a heavy but finite tail."""
-_INFORMED_EDGE_TICKS = 1.0
+_LARGEST_DRAW = 2.3
+"""In standard deviations: the largest order takes a third of a side, so that no side is ever empty."""
+_INFORMED_EDGE_BPS = 0.5
 """What an informed taker wants to gain per unit."""
 _SIZE_TABLE = 4096
 """Sizes are drawn once and then picked: a draw costs ten times a pick."""
@@ -66,7 +67,7 @@ class FlowSettings:
     price: Decimal
     typical_size: Decimal
     volatility_bps_per_sqrt_s: float
-    spread_ticks: float
+    spread_bps: float
     makers: int
     maker_levels: int
     maker_refreshes_per_s: float
@@ -114,6 +115,7 @@ class SyntheticFlow:
         "_rates",
         "_settings",
         "_sizes",
+        "_ticks_per_bps",
         "fundamental_ticks",
         "next_ns",
     )
@@ -133,15 +135,15 @@ class SyntheticFlow:
         self._drift_ns = start_ns
         self.next_ns = start_ns
         self.fundamental_ticks = float(instrument.price_ticks(settings.price))
+        self._ticks_per_bps = self.fundamental_ticks / 10_000.0
         sigma = settings.volatility_bps_per_sqrt_s / 10_000.0
         self._drift_sigma = sigma * math.sqrt(1.0 - _JUMP_SHARE)
         self._jump_sigma = sigma * math.sqrt(_JUMP_SHARE / _JUMPS_PER_S)
         self._last_taker_side = _BUY
         self._patient: list[Order] = []
         median = instrument.size_lots(settings.typical_size)
-        self._sizes = [
-            max(1, round(median * math.exp(_SIZE_SIGMA * random.gauss(0.0, 1.0)))) for _ in range(_SIZE_TABLE)
-        ]
+        draws = (min(random.gauss(0.0, 1.0), _LARGEST_DRAW) for _ in range(_SIZE_TABLE))
+        self._sizes = [max(1, round(median * math.exp(_SIZE_SIGMA * draw))) for draw in draws]
         self._makers = [_Maker(self._ladder()) for _ in range(settings.makers)]
         self._rates = (
             settings.makers * settings.maker_refreshes_per_s,
@@ -186,7 +188,8 @@ class SyntheticFlow:
 
     def _ladder(self) -> tuple[float, ...]:
         """Return distances of one maker's orders from its belief, in ticks, each maker a little differently."""
-        distance, gap = self._settings.spread_ticks / 2.0, 1.0
+        gap = self._ticks_per_bps
+        distance = self._settings.spread_bps / 2.0 * gap
         offsets = []
         for _ in range(self._settings.maker_levels):
             offsets.append(distance)
@@ -199,7 +202,7 @@ class SyntheticFlow:
 
     def _refresh(self, maker: _Maker) -> None:
         """Move what is too far from where the maker wants it now; leave the rest its place in the queue."""
-        noise = _BELIEF_NOISE_TICKS * math.sqrt(1.0 - _BELIEF_PERSISTENCE**2)
+        noise = _BELIEF_NOISE_BPS * self._ticks_per_bps * math.sqrt(1.0 - _BELIEF_PERSISTENCE**2)
         maker.error_ticks = _BELIEF_PERSISTENCE * maker.error_ticks + noise * self._random.gauss(0.0, 1.0)
         belief = self.fundamental_ticks + maker.error_ticks
         # The side that has become dangerous goes first, or it would stand in the way of the other.
@@ -222,7 +225,7 @@ class SyntheticFlow:
                     orders[place] = None
                     continue
                 distance = order.price_ticks - belief if side else belief - order.price_ticks
-                if abs(distance - offset) > 1.0 + 0.25 * offset:
+                if abs(distance - offset) > self._ticks_per_bps + 0.25 * offset:
                     matching.cancel(order.order_id)
                     orders[place] = None
 
@@ -239,7 +242,7 @@ class SyntheticFlow:
         side = _BUY if self._random.random() < 0.5 else _SELL
         fair = self.fundamental_ticks
         best = self._matching.best(side) or round(fair)
-        behind = int(self._random.expovariate(1.0 / _PATIENT_DEPTH_TICKS)) - 1
+        behind = int(self._random.expovariate(1.0 / (_PATIENT_DEPTH_BPS * self._ticks_per_bps))) - 1
         price = max(best + behind, math.ceil(fair)) if side else min(best - behind, math.floor(fair))
         order = self._post(side, price, self._size_lots())
         if order is not None:
@@ -261,12 +264,13 @@ class SyntheticFlow:
     def _take_mispriced(self) -> None:
         matching = self._matching
         fundamental = self.fundamental_ticks
-        bid, ask = matching.best(Side.BUY), matching.best(Side.SELL)
-        if ask and ask <= fundamental - _INFORMED_EDGE_TICKS:
-            side, limit = _BUY, math.floor(fundamental - _INFORMED_EDGE_TICKS)
-        elif bid and bid >= fundamental + _INFORMED_EDGE_TICKS:
-            side, limit = _SELL, math.ceil(fundamental + _INFORMED_EDGE_TICKS)
+        edge = _INFORMED_EDGE_BPS * self._ticks_per_bps
+        bid, ask = matching.best(_BUY), matching.best(_SELL)
+        if ask and ask <= fundamental - edge:
+            side, limit, wrong_ticks = _BUY, math.floor(fundamental - edge), fundamental - ask
+        elif bid and bid >= fundamental + edge:
+            side, limit, wrong_ticks = _SELL, math.ceil(fundamental + edge), bid - fundamental
         else:
             return
-        levels_wrong = abs(limit - (bid if side else ask)) + 1
-        matching.limit(ANONYMOUS, side, limit, self._size_lots() * (1 + levels_wrong), time_in_force=_IOC)
+        size_lots = self._size_lots() * (1 + round(wrong_ticks / self._ticks_per_bps))
+        matching.limit(ANONYMOUS, side, limit, size_lots, time_in_force=_IOC)

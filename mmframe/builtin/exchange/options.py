@@ -42,22 +42,22 @@ class EmbeddedFeedOptions:
     tick_size: Decimal = option(help="Price step.", default=Decimal(5), above=0.0, unit="quote units")
     lot_size: Decimal = option(help="Size step.", default=Decimal("0.0001"), above=0.0, unit="base units")
     volatility_bps_per_sqrt_s: float = option(
-        help="Volatility of the fundamental price, jumps included.", default=2.5, minimum=0.0, unit="bps per sqrt(s)"
+        help="Volatility of the fundamental price, jumps included.", default=3.0, minimum=0.0, unit="bps per sqrt(s)"
     )
-    spread_ticks: float = option(
+    spread_bps: float = option(
         help="Spread that one background maker quotes; their competition makes the touch narrower.",
-        default=4.0,
-        minimum=1.0,
-        unit="ticks",
+        default=3.0,
+        above=0.0,
+        unit="bps",
     )
     makers: int = option(help="Background makers.", default=6, minimum=1, maximum=100)
     maker_levels: int = option(help="Orders a side of each maker.", default=12, minimum=1, maximum=100)
     maker_refreshes_per_s: float = option(
         help="How often each maker looks at its quotes; slower makers are picked off more.", default=4.0, above=0.0
     )
-    noise_takers_per_s: float = option(help="Market orders that know nothing.", default=2.0, minimum=0.0)
+    noise_takers_per_s: float = option(help="Market orders that know nothing.", default=1.5, minimum=0.0)
     informed_takers_per_s: float = option(
-        help="Looks of takers who know the fundamental price and take what is mispriced.", default=3.0, minimum=0.0
+        help="Looks of takers who know the fundamental price and take what is mispriced.", default=8.0, minimum=0.0
     )
     patient_orders_per_s: float = option(
         help="Limit orders of traders who are no makers; each rests about 5 s.", default=8.0, minimum=0.0
@@ -117,11 +117,19 @@ def check_grid(options: EmbeddedFeedOptions, instrument: Instrument) -> None:
     Raises:
         DomainError: If they are off the grid, or the price has too few ticks to move in.
     """
-    ticks = instrument.price_ticks(options.price)
+    ticks = _on_grid(options.price, instrument.tick_size, "price", "tick_size")
     if ticks < MIN_PRICE_TICKS:
         msg = f"price: expected at least {MIN_PRICE_TICKS} ticks of {instrument.tick_size}, was {options.price}"
         raise DomainError(msg, hint="choose a smaller tick_size")
-    instrument.size_lots(options.typical_size)
+    _on_grid(options.typical_size, instrument.lot_size, "typical_size", "lot_size")
+
+
+def _on_grid(value: Decimal, step: Decimal, name: str, step_name: str) -> int:
+    count = int(value / step)
+    if count * step != value:
+        msg = f"{name}: expected a multiple of {step_name} {step}, was {str(value)!r}"
+        raise DomainError(msg)
+    return count
 
 
 def _grid(options: EmbeddedFeedOptions, symbol: str) -> Instrument:

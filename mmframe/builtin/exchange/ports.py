@@ -100,7 +100,7 @@ def _market_settings(options: EmbeddedFeedOptions, *, seed: int) -> MarketSettin
         price=options.price,
         typical_size=options.typical_size,
         volatility_bps_per_sqrt_s=options.volatility_bps_per_sqrt_s,
-        spread_ticks=options.spread_ticks,
+        spread_bps=options.spread_bps,
         makers=options.makers,
         maker_levels=options.maker_levels,
         maker_refreshes_per_s=options.maker_refreshes_per_s,
