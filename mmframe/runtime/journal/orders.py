@@ -135,6 +135,13 @@ def after_update(order: JournalOrder, update: OrderUpdate, state: OrderState, *,
     """Return `order` after the venue's `update`, which left it in `state` for the engine."""
     if update.version and update.version < order.version:
         return order
+    if update.status is OrderStatus.OPEN and _is_news_of_before(update, state):
+        return msgspec.structs.replace(
+            order,
+            state=state,
+            version=max(order.version, update.version),
+            venue_order_id=update.venue_order_id or order.venue_order_id,
+        )
     is_answer = update.request in {Request.AMEND, Request.REPLACE} and update.status is not OrderStatus.UNKNOWN
     is_amended = update.request is Request.AMEND and update.status is OrderStatus.OPEN
     price_ticks, size_lots = order.price_ticks, order.size_lots
@@ -192,6 +199,13 @@ def after_fill(order: JournalOrder, fill: Fill, *, run: int) -> JournalOrder:
         ended_run=run if state.is_final else None,
         ended_ns=fill.receive_ns if state.is_final else None,
     )
+
+
+def _is_news_of_before(update: OrderUpdate, state: OrderState) -> bool:
+    """Tell whether `update` shows the order as it stood before a request whose own answer is still to come."""
+    if state is OrderState.PENDING_REPLACE:
+        return update.request is not Request.AMEND
+    return state is OrderState.PENDING_CANCEL
 
 
 def _after_change(action: Action, order: JournalOrder, *, run: int, now_ns: int) -> list[JournalOrder]:

@@ -157,7 +157,9 @@ class JournalReader:
             return runs[-1]
         if not 1 <= number <= len(runs):
             msg = f"run: expected 1 to {len(runs)}, was {number}"
-            raise UsageError(msg, hint=f"journal {str(self.path)!r} holds {len(runs)} run(s)")
+            raise UsageError(
+                msg, hint=f"journal {str(self.path)!r} holds {len(runs)} run{'' if len(runs) == 1 else 's'}"
+            )
         return runs[number - 1]
 
     def span_ns(self, run: int | None = None) -> tuple[int, int] | None:
