@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from mmframe.builtin.books import BOOKS
 from mmframe.builtin.exchange import FEEDS
 from mmframe.builtin.exchange import VENUES as EMBEDDED_VENUES
@@ -18,11 +20,15 @@ from mmframe.testing import (
     SignalConformance,
     VenueConformance,
     make_instrument,
+    make_options,
 )
 
 
 class TestCore(PluginConformance):
     module = "mmframe.builtin.plugin"
+
+
+_REQUIRED_OPTIONS = {"price-impact": {"size": Decimal("0.5")}}
 
 
 def _classes(base, specs, **attributes):
@@ -32,6 +38,8 @@ def _classes(base, specs, **attributes):
         name = (
             "Test" + "".join(part.title() for part in spec.name.split("-")) + base.__name__.removesuffix("Conformance")
         )
+        if required := _REQUIRED_OPTIONS.get(spec.name):
+            attributes = {**attributes, "options": make_options(spec, required)}
         made[name] = type(name, (base,), {"spec": spec, **attributes})
     return made
 
