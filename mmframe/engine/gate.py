@@ -119,7 +119,7 @@ class MarketGate:
         if capacity is None:
             return None
         position = self.ledger.position_lots
-        return max(0, capacity - position if side == Side.BUY else capacity + position)
+        return max(0, capacity + position if side else capacity - position)
 
     def order_cap_lots(self, price_ticks: int) -> int | None:
         """Return the largest order at `price_ticks`; None when not limited."""

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = ["EngineMarket"]
 
+# Bound once: in Python 3.11 looking up an enum member costs ten times a module name, and these are on the hot path.
+_DELTA = int(MessageKind.DELTA)
+_SNAPSHOT = int(MessageKind.SNAPSHOT)
+_TRADE = int(MessageKind.TRADE)
+_GAP = int(MessageKind.GAP)
+_UNSYNCED = BookState.UNSYNCED
+_STALE = BookState.STALE
+
 _EMPTY_TOUCH = Touch(0, 0, 0, 0)
 _TAKER_SIGN = (1.0, -1.0, 0.0)
 """By `Side`: bought, sold, not told."""
@@ -139,8 +147,8 @@ class EngineMarket:
     def on_message(self, batch: MarketBatch, index: int) -> bool:  # noqa: PLR0911 - one return for each kind of message
         """Apply one message; return whether the quotes may have to change."""
         kind = batch.kinds[index]
-        if kind == MessageKind.DELTA:
-            if self.book_state == BookState.UNSYNCED:
+        if kind == _DELTA:
+            if self.book_state is _UNSYNCED:
                 return False
             offsets = batch.offsets
             self._apply(batch.sides, batch.ticks, batch.lots, offsets[index], offsets[index + 1])
@@ -150,9 +158,9 @@ class EngineMarket:
                 return self._revive()
             self._on_touch(touch, self._last_book_ns)
             return True
-        if kind == MessageKind.TRADE:
+        if kind == _TRADE:
             return self._on_trades(batch, index)
-        if kind == MessageKind.SNAPSHOT:
+        if kind == _SNAPSHOT:
             self.book.clear()
             offsets = batch.offsets
             self._apply(batch.sides, batch.ticks, batch.lots, offsets[index], offsets[index + 1])
@@ -160,7 +168,7 @@ class EngineMarket:
             self.book_state = BookState.SYNCED
             self._on_touch(self._touch(), self._last_book_ns)
             return True
-        if kind == MessageKind.GAP:
+        if kind == _GAP:
             self.book_state = BookState.UNSYNCED
             self.needs_pull = True
             return True
@@ -168,7 +176,7 @@ class EngineMarket:
 
     def book_reason(self, now_ns: int) -> int:
         """Return why the book cannot be quoted on; 0 when it can."""
-        if self.book_state == BookState.UNSYNCED:
+        if self.book_state is _UNSYNCED:
             return int(Reason.BOOK_UNSYNCED)
         if self.stale_after_ns and now_ns >= self.stale_deadline_ns:
             self.book_state = BookState.STALE
@@ -237,7 +245,7 @@ class EngineMarket:
 
     def _revive(self) -> bool:
         """A message ends staleness; return whether it did."""
-        if self.book_state == BookState.STALE:
+        if self.book_state is _STALE:
             self.book_state = BookState.SYNCED
             return True
         return False
@@ -267,7 +275,7 @@ class EngineMarket:
             )
             for on_trade in self._trade_signals:
                 on_trade(trade)
-        return self.book_state == BookState.SYNCED
+        return self.book_state is BookState.SYNCED
 
     def _book_tick(self, touch: Touch, now_ns: int) -> BookTick:
         tick, lot = self._tick, self._lot

@@ -36,6 +36,11 @@ ABSENCE_ROUNDS = 2
 _MAX_FINISHED = 1024
 """Final orders remembered so that late news of them is recognised; beyond it the oldest is forgotten."""
 
+# Bound once: in Python 3.11 looking up an enum member costs ten times a module name, and these are on the hot path.
+_OPEN = OrderState.OPEN
+_PARTIALLY_FILLED = OrderState.PARTIALLY_FILLED
+_UNKNOWN = OrderState.UNKNOWN
+
 _IN_FLIGHT = frozenset({OrderState.INTENT, OrderState.SENT, OrderState.PENDING_CANCEL, OrderState.PENDING_REPLACE})
 _NEVER_RESTED = frozenset({OrderState.NOT_PLACED, OrderState.REJECTED})
 
@@ -116,8 +121,7 @@ class TrackedOrder:
     def is_resting(self) -> bool:
         """Tell whether the order rests and no request for it is under way, so that it can be changed."""
         state = self.state
-        # By identity: hashing an Enum member runs Python code, and this is asked for each order of each decision.
-        return (state is OrderState.OPEN or state is OrderState.PARTIALLY_FILLED) and self.ends_as is None
+        return (state is _OPEN or state is _PARTIALLY_FILLED) and self.ends_as is None
 
     @property
     def will_rest(self) -> bool:
@@ -192,7 +196,7 @@ class OrderTracker:
         sells: list[TrackedOrder] = []
         is_buy_blocked = is_sell_blocked = False
         for order in self.live.values():
-            is_unknown = order.state is OrderState.UNKNOWN
+            is_unknown = order.state is _UNKNOWN
             if order.side:
                 sells.append(order)
                 is_sell_blocked = is_sell_blocked or is_unknown

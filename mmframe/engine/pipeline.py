@@ -25,6 +25,9 @@ __all__ = ["Pipeline", "StageFault", "Targets"]
 _GRID_TOLERANCE = 1e-6
 """Share of a tick or lot that binary floats may be off by: 1.215 / 0.001 is 1214.9999999999998."""
 
+# Bound once: in Python 3.11 looking up an enum member costs ten times a module name, and these are on the hot path.
+_BUY = Side.BUY
+_SELL = Side.SELL
 _POST_ONLY = int(Reason.POST_ONLY)
 _BELOW_MINIMUM = int(Reason.BELOW_MINIMUM)
 _ONE_SIDED = int(Reason.ONE_SIDED)
@@ -153,8 +156,8 @@ class Pipeline:
             )
         if self._gate.has_caps:
             before_bids, before_asks = bids, asks
-            bids = self._capped(bids, Side.BUY)
-            asks = self._capped(asks, Side.SELL)
+            bids = self._capped(bids, _BUY)
+            asks = self._capped(asks, _SELL)
             if before_bids and not bids:
                 bid_reason = _POSITION_LIMIT
             if before_asks and not asks:
@@ -343,7 +346,7 @@ class Pipeline:
         """Return the levels within what the gate could approve, or the same list when nothing binds."""
         if not levels:
             return levels
-        cap = self._gate.order_cap_lots(levels[0][0] if side == Side.BUY else levels[-1][0])
+        cap = self._gate.order_cap_lots(levels[-1][0] if side else levels[0][0])
         if cap is not None and any(lots > cap for _, lots in levels):
             levels = [(ticks, min(lots, cap)) for ticks, lots in levels if self._is_placeable(ticks, min(lots, cap))]
         capacity = self._gate.capacity_lots(side)

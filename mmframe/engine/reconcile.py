@@ -99,7 +99,7 @@ class Reconciler:
 
     def _is_close(self, order: TrackedOrder, target: tuple[int, int], *, is_limited: bool) -> bool:
         ticks, lots = target
-        behind = ticks - order.price_ticks if order.side == Side.BUY else order.price_ticks - ticks
+        behind = order.price_ticks - ticks if order.side else ticks - order.price_ticks
         if not 0 <= behind <= self._settings.price_tolerance_ticks:
             return False
         leaves = order.leaves_lots

@@ -7,13 +7,14 @@ times. No wall clock is read but for pacing and for the observer's interval, so 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
 
 from mmframe.domain.market import NEVER_NS
 from mmframe.errors import FeedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mmframe.domain.market import MarketBatch
     from mmframe.domain.status import RunResult
@@ -79,7 +80,7 @@ class VirtualDriver:
     def _run_market(self) -> str:
         session, source, engine, venue = self._session, self._source, self._session.engine, self._session.venue
         while True:
-            market_ns = source.next_ns()
+            market_ns = source.next_ns
             if market_ns == NEVER_NS and source.is_over:
                 return "end of data"
             now_ns = max(session.now_ns, min(market_ns, venue.next_event_ns, engine.wake_ns))
@@ -91,9 +92,26 @@ class VirtualDriver:
             reason = self._between_steps(now_ns)
             if reason is not None:
                 return reason
-            self._step(now_ns, market_ns)
+            if self._speed is None and market_ns == now_ns and venue.next_event_ns > now_ns:
+                self._run_messages(source)
+            else:
+                self._step(now_ns, market_ns)
             if engine.is_halted:
                 return "halted"
+
+    def _run_messages(self, source: _Source) -> None:
+        """Apply messages in a row, for as long as nothing else is due before the next one: the hot loop of a replay."""
+        session, engine, venue = self._session, self._session.engine, self._session.venue
+        on_message, take, end_ns = session.on_message, source.take, self._end_ns
+        for _ in range(_CHECK_EVERY):
+            now_ns = source.next_ns
+            if now_ns > end_ns or venue.next_event_ns <= now_ns or engine.wake_ns < now_ns or engine.is_halted:
+                return
+            batch, index = take(now_ns)
+            session.advance_to(now_ns)
+            if batch is not None:
+                on_message(batch, index, now_ns)
+            self._countdown -= 1
 
     def _step(self, now_ns: int, market_ns: int) -> None:
         """Do the first thing that is due at `now_ns`: what the venue says, a market message, a decision."""
@@ -122,7 +140,7 @@ class VirtualDriver:
         for _ in range(_CLEAN_UP_STEPS):
             if session.is_clean:
                 break
-            market_ns = source.next_ns()
+            market_ns = source.next_ns
             now_ns = max(session.now_ns, min(market_ns, session.venue.next_event_ns, session.engine.wake_ns))
             if now_ns > end_ns:
                 break
@@ -132,7 +150,7 @@ class VirtualDriver:
         """Pace, serve the observer, and return why to stop, if anybody asked."""
         if self._speed is None:
             self._countdown -= 1
-            if self._countdown:
+            if self._countdown > 0:
                 return None
             self._countdown = _CHECK_EVERY
             self._look()
@@ -153,77 +171,77 @@ class VirtualDriver:
             self._observer.on_status(self._session.status())
 
 
-class _Source:
+class _Source(Protocol):
     """Market messages one at a time, in receive order."""
 
-    is_over = False
-    """Nothing more will come."""
-
+    @property
     def next_ns(self) -> int:
-        """Return the time of the next message; `NEVER_NS` when there is none (yet)."""
-        raise NotImplementedError
+        """The time of the next message; `NEVER_NS` when there is none (yet)."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more will come."""
+        ...
 
     def take(self, now_ns: int) -> tuple[MarketBatch | None, int]:
         """Return the next message as batch and index; None when the source had only to be advanced."""
-        raise NotImplementedError
+        ...
 
 
-class _HistorySource(_Source):
+class _HistorySource:
     """Walks the batches of a history."""
 
-    __slots__ = ("_batch", "_batches", "_index", "_last_ns", "_length", "_next_ns", "is_over")
+    __slots__ = ("_batch", "_batches", "_index", "_last_ns", "_receive_ns", "is_over", "next_ns")
 
     def __init__(self, batches: Iterator[MarketBatch]) -> None:
         self._batches = batches
         self._batch: MarketBatch | None = None
         self._index = 0
-        self._length = 0
+        self._receive_ns: Sequence[int] = ()
         self._last_ns = 0
-        self._next_ns = NEVER_NS
+        self.next_ns = NEVER_NS
         self.is_over = False
         self._load()
 
-    def next_ns(self) -> int:
-        return self._next_ns
-
     def take(self, now_ns: int) -> tuple[MarketBatch | None, int]:  # noqa: ARG002 - a history does not live on time
         batch, index = self._batch, self._index
-        index_after = index + 1
-        if batch is not None and index_after < self._length:
-            self._index = index_after
-            self._next_ns = batch.receive_ns[index_after]
-        else:
+        try:
+            self.next_ns = self._receive_ns[index + 1]
+            self._index = index + 1
+        except IndexError:
             self._load()
         return batch, index
 
     def _load(self) -> None:
         for batch in self._batches:
             if len(batch):
-                self._batch, self._index, self._length = batch, 0, len(batch)
-                self._next_ns = batch.receive_ns[0]
-                if self._next_ns < self._last_ns:
-                    msg = f"history: receive time went back from {self._last_ns} to {self._next_ns} ns between batches"
+                self._batch, self._index, self._receive_ns = batch, 0, batch.receive_ns
+                self.next_ns = batch.receive_ns[0]
+                if self.next_ns < self._last_ns:
+                    msg = f"history: receive time went back from {self._last_ns} to {self.next_ns} ns between batches"
                     raise FeedError(msg, hint="the history plugin must yield batches in receive order")
                 self._last_ns = batch.receive_ns[-1]
                 return
-        self._batch, self._length, self._next_ns = None, 0, NEVER_NS
+        self._batch, self._receive_ns, self.next_ns = None, (), NEVER_NS
         self.is_over = True
 
 
-class _FeedSource(_Source):
+class _FeedSource:
     """Walks what a virtual feed has ready."""
 
     __slots__ = ("_feed", "_index", "_pending")
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._pending: list[MarketBatch] = []
+        self._pending: deque[MarketBatch] = deque()
         self._index = 0
 
     @property
-    def is_over(self) -> bool:  # type: ignore[override] # derived from the feed
+    def is_over(self) -> bool:
         return not self._pending and self._feed.next_event_ns == NEVER_NS
 
+    @property
     def next_ns(self) -> int:
         if self._pending:
             return self._pending[0].receive_ns[self._index]
@@ -231,7 +249,7 @@ class _FeedSource(_Source):
 
     def take(self, now_ns: int) -> tuple[MarketBatch | None, int]:
         if not self._pending:
-            self._pending = [batch for batch in self._feed.poll(now_ns) if len(batch)]
+            self._pending.extend(batch for batch in self._feed.poll(now_ns) if len(batch))
             self._index = 0
             if not self._pending:
                 return None, 0
@@ -239,7 +257,7 @@ class _FeedSource(_Source):
         if index + 1 < len(batch):
             self._index = index + 1
         else:
-            self._pending.pop(0)
+            self._pending.popleft()
             self._index = 0
         return batch, index
 

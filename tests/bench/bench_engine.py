@@ -48,10 +48,10 @@ max_quote_age_ms = {quote_age_ms}
 [[markets]]
 instrument = "{symbol}"
 order_size = "{size}"
-tick_size = "{tick}"
-lot_size = "{lot}"
 [feed]
 use = "embedded"
+tick_size = "{tick}"
+lot_size = "{lot}"
 [venue.paper]
 use = "simulated"
 [[signal]]
