@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from mmframe.config.problems import describe, nearest_hint, unknown_keys
-from mmframe.config.text import json_value, number_text, toml_text
+from mmframe.config.text import json_value, number_text, path_text, toml_text
 from mmframe.errors import DomainError
 from mmframe.plugin.options import OPTION_METADATA_KEY, OptionInfo, Secret, Use
 from mmframe.plugin.specs import ComponentKind
@@ -340,24 +340,25 @@ def _secret_text(file: Path) -> str:
     Raises:
         DomainError: If it is not there, not private, not text or empty.
     """
+    name = path_text(file)
     try:
         status = file.stat()
         if not stat.S_ISREG(status.st_mode):
-            msg = f"expected a secret in a file, was {str(file)!r}, which is not a file"
+            msg = f"expected a secret in a file, was {name!r}, which is not a file"
             raise DomainError(msg)
         mode = stat.S_IMODE(status.st_mode)
         if mode & _FORBIDDEN_MODE_BITS:
-            msg = f"expected mode 0600 of {str(file)!r}, was {mode:04o}"
-            raise DomainError(msg, hint=f"chmod 600 {file}")
+            msg = f"expected mode 0600 of {name!r}, was {mode:04o}"
+            raise DomainError(msg, hint=f"chmod 600 {name}")
         secret = file.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:
-        msg = f"expected UTF-8 text in {str(file)!r}, was something else"
+        msg = f"expected UTF-8 text in {name!r}, was something else"
         raise DomainError(msg) from None
     except OSError as error:
-        msg = f"cannot read the secret's file {str(file)!r}: {error.strerror}"
+        msg = f"cannot read the secret's file {name!r}: {error.strerror}"
         raise DomainError(msg) from None
     if not secret:
-        msg = f"expected a secret in {str(file)!r}, was an empty file"
+        msg = f"expected a secret in {name!r}, was an empty file"
         raise DomainError(msg)
     return secret
 

@@ -31,6 +31,7 @@ from mmframe.config.tables import (
     SignalKeys,
     StrategyTable,
 )
+from mmframe.config.text import path_text
 from mmframe.domain.kinds import Mode
 from mmframe.errors import DomainError
 from mmframe.plugin.specs import ComponentKind
@@ -571,7 +572,7 @@ def _check_plugins(strategy_file: StrategyFile, problems: Problems) -> None:
         place: KeyPath = ("plugins", "local", index)
         if not path.is_file():
             siblings = {sibling.name for sibling in path.parent.glob("*.py")} if path.parent.is_dir() else set()
-            problems.add(place, f"no such file: {str(path)!r}", hint=nearest_hint(path.name, siblings))
+            problems.add(place, f"no such file: {path_text(path)!r}", hint=nearest_hint(path.name, siblings))
         elif path.suffix != ".py" or not path.stem.isidentifier() or path.stem == "core":
             expected = "expected a Python file whose name is an identifier other than 'core'"
             problems.add(

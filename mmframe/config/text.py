@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import attrs
 
-__all__ = ["decimal_text", "json_value", "number_text", "toml_text"]
+__all__ = ["decimal_text", "json_value", "number_text", "path_text", "toml_text"]
+
+
+def path_text(path: Path) -> str:
+    """Return a path as a person in the current folder would write it: short where it leads on from there."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        # Elsewhere, or the current folder is gone.
+        return str(path)
 
 
 def toml_text(value: Any) -> str:  # noqa: PLR0911 - one line a type

@@ -6,6 +6,7 @@ collected, never raised, so that a user sees all of them at once.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,6 +15,7 @@ from mmframe.config.durations import duration_ns
 from mmframe.config.locate import format_key
 from mmframe.config.option_types import INVALID, Invalid, Reading, read_table
 from mmframe.config.strategy import ComponentTable, MarketConfig, StrategyFile, read_strategy_file
+from mmframe.config.text import path_text
 from mmframe.domain.kinds import Mode
 from mmframe.domain.orders import ALL_MARKETS
 from mmframe.errors import DomainError, MmframeError, PluginError, UsageError
@@ -27,7 +29,6 @@ from mmframe.registry.settings import engine_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from mmframe.config.locate import KeyPath
     from mmframe.config.problems import Problems
@@ -154,7 +155,7 @@ def resolve(path: Path, choices: RunChoices) -> ResolvedStrategy:
     mode = file.mode if choices.mode is None else choices.mode
     registry = Registry(
         blocked=choices.blocked | frozenset(file.plugins.disable),
-        local=[local for local in file.plugins.local if local.is_file()],
+        local=[Path(path_text(local)) for local in file.plugins.local if local.is_file()],
     )
     resolver = _Resolver(file, problems, registry, mode)
     feed, history, venue = resolver.feed(), resolver.history(), resolver.venue()
