@@ -6,7 +6,7 @@ Levels are `(ticks, lots)` from best to worst, as `Book.levels` returns them.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mmframe.domain.market import Side
 from mmframe.errors import DomainError
@@ -15,9 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mmframe.domain.instrument import Instrument
-    from mmframe.ports import Book
 
-__all__ = ["SweepCost", "book_hash", "imbalance", "limit_ticks_within_bps", "sweep"]
+__all__ = ["LevelSource", "SweepCost", "book_hash", "imbalance", "limit_ticks_within_bps", "sweep"]
+
+
+class LevelSource(Protocol):
+    """What has levels to read: a book model, or the book of an exchange itself."""
+
+    def levels(self, side: Side, count: int) -> list[tuple[int, int]]:
+        """Return at most `count` `(ticks, lots)` from best to worst."""
+        ...
+
+    def level_count(self, side: Side) -> int:
+        """Return how many levels `side` has."""
+        ...
 
 
 class SweepCost(NamedTuple):
@@ -70,7 +81,7 @@ def limit_ticks_within_bps(side: Side, reference_ticks: float, bps: float) -> in
     return int(reference_ticks + distance)
 
 
-def book_hash(book: Book, instrument: Instrument) -> str:
+def book_hash(book: LevelSource, instrument: Instrument) -> str:
     """Return the SHA-256 of the whole book in canonical text.
 
     Lines `bid,<price>,<size>` best to worst, then `ask,...`, joined with newlines; plain decimals without trailing
