@@ -1,6 +1,6 @@
 """Why a quote stands where it stands, or why there is none: one decision of a journal, told stage by stage.
 
-`explain` makes a value that any front end can show; `explanation_lines` is the plain text of it.
+`explain` makes a value that any front end can show: tables, JSON, a page.
 """
 
 from __future__ import annotations
@@ -35,11 +35,9 @@ __all__ = [
     "StageChange",
     "StageExplained",
     "explain",
-    "explanation_lines",
     "reason_text",
 ]
 
-_NS_PER_S = 1_000_000_000
 _BPS = 10_000
 _SIDE_NAMES = {Side.BUY: "bid", Side.SELL: "ask"}
 _SAME_PRICE = 1e-12
@@ -259,22 +257,6 @@ def reason_text(code: int, texts: Mapping[int, str] | None = None) -> str:
     if code in _REASON_TEXTS:
         return _REASON_TEXTS[Reason(code)]
     return f"reason {code}, of which the journal has no text"
-
-
-def explanation_lines(explanation: Explanation) -> list[str]:
-    """Return the explanation as plain lines: the answer first, then how it came about."""
-    return [
-        *_headline(explanation),
-        *(f"{quote.side}: {_quote_words(quote)}" for quote in explanation.quotes),
-        *_section("market", _pairs(explanation.view)),
-        *_section("signals", _pairs(explanation.signals)),
-        *_section("inventory", _pairs(explanation.inventory)),
-        *_section("advice", ["none in force"] if explanation.is_advice_neutral else _pairs(explanation.advice)),
-        *_section("stages", [line for stage in explanation.stages for line in _stage_lines(stage)]),
-        *_section("what bound", explanation.bound or ["nothing"]),
-        *_section("requests", [action.words for action in explanation.actions] or ["none"]),
-        *_section("working orders then", [_order_words(order) for order in explanation.working] or ["none"]),
-    ]
 
 
 _SIGNAL = "signals."
@@ -536,51 +518,6 @@ def _change_words(
 
 def _state_words(event: OrderEvent) -> str:
     return "not known" if event.state is None else event.state.value.replace("_", " ")
-
-
-def _headline(explanation: Explanation) -> list[str]:
-    who = f"{explanation.strategy} {explanation.mode}, {explanation.instrument}, decision {explanation.sequence}"
-    since_start_s = explanation.since_start_ns / _NS_PER_S
-    lines = [f"{who} at {time_text(explanation.now_ns)} (+{since_start_s:.3f} s)"]
-    if explanation.asked_ns is not None and explanation.asked_ns != explanation.now_ns:
-        age_s = (explanation.asked_ns - explanation.now_ns) / _NS_PER_S
-        lines.append(f"the last decision before {time_text(explanation.asked_ns)}, {age_s:.3f} s earlier")
-    if explanation.halt_reason:
-        lines.append(f"halted: {explanation.halt_reason}")
-    return lines
-
-
-def _quote_words(quote: QuoteExplained) -> str:
-    if not quote.levels:
-        return f"none: {quote.reason or 'no reason recorded'}; {quote.outcome}"
-    levels = ", ".join(
-        f"{level.size:f} at {level.price:f}"
-        + ("" if level.distance_bps is None else f" ({level.distance_bps:.2f} bps from the mid)")
-        for level in quote.levels
-    )
-    reason = f" ({quote.reason})" if quote.reason else ""
-    return f"{levels}{reason}; {quote.outcome}"
-
-
-def _stage_lines(stage: StageExplained) -> list[str]:
-    level = f", {stage.level}" if stage.level else ""
-    mark = "  <- binds" if stage.is_binding else ""
-    lines = [f"{stage.number}. {stage.kind} {stage.name}{level}{mark}"]
-    return lines + [f"   {change.side} {change.words}" for change in stage.changes]
-
-
-def _order_words(order: OrderExplained) -> str:
-    kept = ", kept" if order.is_kept else ""
-    return f"{order.client_id}: {order.side} {order.leaves:f} at {order.price:f}, {order.state}{kept}"
-
-
-def _section(title: str, lines: Sequence[str]) -> list[str]:
-    return ["", title, *(f"  {line}" for line in lines)] if lines else []
-
-
-def _pairs(values: Mapping[str, float | None]) -> list[str]:
-    width = max((len(name) for name in values), default=0)
-    return [f"{name:<{width}}  {'-' if value is None else _number(value)}" for name, value in values.items()]
 
 
 def _number(value: float) -> str:
