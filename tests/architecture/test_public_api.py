@@ -20,7 +20,7 @@ UPDATE = "MMFRAME_UPDATE_PUBLIC_API"
 ADVICE = f"""\
 The public contract changed. If that was not meant, change it back: plugins of other people stand on it.
 If it was meant: say so in CHANGELOG.md, raise MMFRAME_API when a plugin written for the old contract would break, then
-    {UPDATE}=1 python3 dev.py test {Path(__file__).parent.name}/{Path(__file__).name}"""
+    {UPDATE}=1 python3 dev.py test tests/architecture/{Path(__file__).name}"""
 
 
 def test_the_public_contract_is_the_one_on_record():

