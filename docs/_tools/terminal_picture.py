@@ -6,8 +6,11 @@ python docs/_tools/terminal_picture.py
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,9 +63,33 @@ def main() -> None:
     console = Console(file=io.StringIO(), record=True, width=_WIDTH, force_terminal=True, color_system="truecolor")
     console.print(Text.assemble(("$ ", "green"), f"mmframe run {STRATEGY.as_posix()}"))
     console.print(watcher.picture)
+    console.print(Text.assemble(("\n$ ", "green"), f"mmframe explain {STRATEGY.as_posix()} --side bid"))
+    console.print(Text("\n".join(_explanation())))
     PICTURE.parent.mkdir(exist_ok=True)
     PICTURE.write_text(_tidy(console.export_svg(title="mmframe", unique_id="first-run")), encoding="utf-8")
     sys.stdout.write(f"wrote {PICTURE.relative_to(ROOT)}, {PICTURE.stat().st_size:,} bytes\n")
+
+
+def _explanation() -> list[str]:
+    """Return the answer and the table of stages for the bid in the picture, as the command prints them."""
+    seconds = f"{_LENGTH_NS / 1e9:g}s"
+    with tempfile.TemporaryDirectory() as folder:
+        journal = str(Path(folder) / "run.journal")
+        _mmframe("run", str(STRATEGY), "--speed", "max", "--for", seconds, "--quiet", "--journal", journal)
+        answer = _mmframe("explain", journal, "--side", "bid")
+    return answer.partition("\n\nWhat it saw")[0].splitlines()
+
+
+def _mmframe(*words: str) -> str:
+    done = subprocess.run(  # noqa: S603 - our own command with our own words
+        [sys.executable, "-m", "mmframe", *words],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": str(_WIDTH)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
 
 
 def _tidy(svg: str) -> str:

@@ -88,7 +88,7 @@ class RunView:
 
     def _head(self, status: RunStatus) -> RenderableType:
         line = Table.grid(padding=(0, 2))
-        state = Text(" quoting ", style="black on green")
+        state = Text(" quoting ", style="bold white on dark_green")
         if status.is_halted:
             state = Text(" HALTED ", style="bold white on red")
         elif self.stopping:

@@ -106,13 +106,14 @@ def _plugin_command(ctx: click.Context, name: str) -> click.Command | None:
     return None
 
 
-def _blocked_names(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> frozenset[str]:
-    del ctx, parameter
+def _keep_blocked(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
+    # Kept while parsing: looking up a plugin's command, which comes before the group's own function, must know it.
+    del parameter
     for value in values:
         if not value.startswith(_BLOCK_PREFIX) or value == _BLOCK_PREFIX:
             message = f"-p: expected no:NAME, was {value!r}"
             raise UsageError(message, hint="`-p no:binance` keeps the plugin 'binance' from being imported")
-    return frozenset(value.removeprefix(_BLOCK_PREFIX) for value in values)
+    ctx.obj = GlobalOptions(frozenset(value.removeprefix(_BLOCK_PREFIX) for value in values))
 
 
 def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -150,7 +151,8 @@ Ctrl+C; 141 the reader of the output went away.
     "blocked",
     multiple=True,
     metavar="no:NAME",
-    callback=_blocked_names,
+    callback=_keep_blocked,
+    expose_value=False,
     help="Keep the plugin NAME from being imported; repeatable.",
 )
 @click.option("--traceback", is_flag=True, help="Show the traceback of expected errors too.")
@@ -158,10 +160,9 @@ Ctrl+C; 141 the reader of the output went away.
     "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
 )
 @click.pass_context
-def commands(ctx: click.Context, *, blocked: frozenset[str], traceback: bool) -> None:
+def commands(ctx: click.Context, *, traceback: bool) -> None:
     """Compose a market-making strategy from plugins and run it: one TOML file, one engine for every mode."""
     del traceback  # read from the command line itself, since errors may come before it is parsed
-    ctx.obj = GlobalOptions(blocked)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
