@@ -489,7 +489,8 @@ def _bound(stages: Sequence[StageExplained], rejections: Sequence[RejectionExpla
         if stage.is_binding:
             level = f" ({stage.level})" if stage.level else ""
             words = [f"{change.side} {change.words}" for change in stage.changes if change.is_changed or change.reason]
-            yield f"{stage.kind} {stage.name}{level}: {'; '.join(words) or stage.note or 'no quote changed'}"
+            name = stage.name if stage.name == stage.kind else f"{stage.kind} {stage.name}"
+            yield f"{name}{level}: {'; '.join(words) or stage.note or 'no quote changed'}"
     for rejection in rejections:
         yield f"gate, {rejection.limit}: {rejection.detail}; refused to {rejection.action}"
 

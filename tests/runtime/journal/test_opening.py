@@ -391,7 +391,7 @@ def test_a_second_writer_in_another_process_is_refused(journal, path):
 def test_a_holder_without_a_name_is_another_process(journal, path, values):
     os.truncate(path.with_name("run.journal.lock"), 0)
 
-    with pytest.raises(JournalError, match="is being written by another process$"):
+    with pytest.raises(JournalError, match=r"is being written by another process$"):
         Journal.reopen(path, values.header())
 
 

@@ -82,7 +82,7 @@ def test_a_crashed_run_is_read_with_what_its_log_holds(journal, path, tmp_path, 
 
 def test_a_torn_end_of_the_log_loses_only_what_was_not_committed(journal, path, tmp_path, values):
     journal.begin([values.submit(1)], NS)
-    committed = os.path.getsize(f"{path}-wal")
+    committed = path.with_name(f"{path.name}-wal").stat().st_size
     journal.begin([values.submit(2)], NS)
     copy = crashed(path, tmp_path)
     os.truncate(f"{copy}-wal", committed + 5_000)
