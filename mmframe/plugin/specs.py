@@ -79,7 +79,8 @@ class FeedSpec(ComponentSpec):
     Attributes:
         is_virtual: It lives on the driver's clock (the embedded exchange).
         instruments: Returns the grids of the named markets from the venue's own list; None when it cannot know them,
-            and the strategy file must say `tick_size` and `lot_size`.
+            and the strategy file must say `tick_size` and `lot_size`. A name that the venue does not list is left out;
+            asked for no names, it returns what it can list, from which a near name is suggested.
     """
 
     kind: ClassVar[ComponentKind] = ComponentKind.FEED
