@@ -425,11 +425,17 @@ class _Resolver:
             for need in component.spec.needs:
                 if need in names:
                     continue
-                use = next(iter(self.registry.providers(need)), None)
-                hint = f'add `[[signal]]` with `use = "{use}"`' if use else f'add a `[[signal]]` with `name = "{need}"`'
+                hint = self._signal_hint(need, market)
                 title = kind_title(component.spec.kind).split(" ", 1)[1]
                 text = f"{title} {component.table.use!r} needs the signal {need!r}, expected one that provides it"
                 self._once((*component.table.path, "use"), text, hint=hint)
+
+    def _signal_hint(self, need: str, market: ParsedMarket) -> str:
+        for name, signal in market.signals:
+            if isinstance(signal.spec, SignalSpec) and signal.spec.provides == need:
+                return f"`{signal.table.key}` provides it under the name {name!r}: remove that name"
+        use = next(iter(self.registry.providers(need)), None)
+        return f'add `[[signal]]` with `use = "{use}"`' if use else f'add a `[[signal]]` with `name = "{need}"`'
 
     def _once(self, path: KeyPath, text: str, *, hint: str) -> None:
         """Report a problem of a table that several markets share only once."""
