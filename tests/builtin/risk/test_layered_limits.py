@@ -1,0 +1,143 @@
+"""`layered-limits` takes away exactly what its three layers leave no room for, and never gives."""
+
+import math
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmframe.builtin.risk.layered_limits import LAYERED_LIMITS, LayeredLimitsOptions
+from mmframe.domain.views import NEUTRAL_ADVICE, QuoteProposal, Reason, RiskLevel, RiskVerdict
+from mmframe.plugin import Scope
+from mmframe.testing import build_component, make_inventory, make_view
+from mmframe.testing.strategies import situations
+
+QUOTES = QuoteProposal(99.9, 0.2, 100.1, 0.2, 0, 0)
+ONE_SIDED = QuoteProposal(0.0, 0.0, 100.1, 0.2, int(Reason.INVENTORY), 0)
+MONEY = st.one_of(st.none(), st.integers(1, 10**7).map(Decimal))
+
+
+def assess(proposal=QUOTES, *, mid=100.0, inventory=None, **limits):
+    options = LayeredLimitsOptions(
+        **{name: value if isinstance(value, float) else Decimal(value) for name, value in limits.items()}
+    )
+    control = build_component(LAYERED_LIMITS, options)
+    view = make_view()._replace(mid=mid)
+    return control.assess(view, inventory or make_inventory(), NEUTRAL_ADVICE, proposal)
+
+
+def outcome(verdict):
+    return (RiskLevel(verdict.level).name, verdict.bid_size, verdict.ask_size, Reason(verdict.reason).name)
+
+
+def test_without_limits_everything_is_allowed():
+    inventory = make_inventory(position=1e9, day_pnl_quote=-1e12, total_notional_quote=1e12)
+
+    assert assess(inventory=inventory) == RiskVerdict(0, 99.9, 0.2, 100.1, 0.2, 0)
+
+
+@pytest.mark.parametrize(
+    ("position", "expected"),
+    [
+        pytest.param(0.0, ("ALLOW", 0.2, 0.2, "NONE"), id="flat"),
+        pytest.param(0.7, ("ALLOW", 0.2, 0.2, "NONE"), id="below the taper"),
+        pytest.param(0.9, ("SHRINK", 0.1, 0.2, "POSITION_LIMIT"), id="tapering long: the example of its description"),
+        pytest.param(-0.9, ("SHRINK", 0.2, 0.1, "POSITION_LIMIT"), id="tapering short"),
+        pytest.param(1.0, ("SHRINK", 0.0, 0.2, "POSITION_LIMIT"), id="at the limit"),
+        pytest.param(-1.5, ("SHRINK", 0.2, 0.0, "POSITION_LIMIT"), id="beyond the limit"),
+    ],
+)
+def test_the_asset_layer_shrinks_only_the_side_that_adds(position, expected):
+    verdict = assess(inventory=make_inventory(position=position), max_position="1")
+
+    assert outcome(verdict) == pytest.approx(expected)
+
+
+def test_without_a_taper_the_size_fills_the_room_to_the_limit():
+    verdict = assess(inventory=make_inventory(position=0.85), max_position="1", shrink_from=1.0)
+
+    assert outcome(verdict) == ("SHRINK", pytest.approx(0.15), 0.2, "POSITION_LIMIT")
+
+
+def test_a_side_larger_than_both_rooms_is_cut_to_the_distance_to_the_limit():
+    quotes = QUOTES._replace(bid_size=50.0, ask_size=50.0)
+
+    verdict = assess(quotes, inventory=make_inventory(position=0.5), max_position="1")
+
+    assert outcome(verdict) == ("SHRINK", 0.5, 1.5, "POSITION_LIMIT")
+
+
+@pytest.mark.parametrize(
+    ("position", "total", "expected"),
+    [
+        pytest.param(0.0, 990.0, ("SHRINK", 0.1, 0.1, "TOTAL_LIMIT"), id="room for a part on both sides"),
+        pytest.param(0.0, 1_000.0, ("CANCEL_ONLY", 0.0, 0.0, "TOTAL_LIMIT"), id="flat here, full elsewhere"),
+        pytest.param(0.15, 1_200.0, ("SHRINK", 0.0, 0.15, "TOTAL_LIMIT"), id="over it: only to flat"),
+        pytest.param(-5.0, 1_200.0, ("SHRINK", 0.2, 0.0, "TOTAL_LIMIT"), id="reducing is never cut"),
+    ],
+)
+def test_the_total_layer_lets_positions_be_reduced_but_not_grow(position, total, expected):
+    inventory = make_inventory(position=position, total_notional_quote=total)
+
+    assert outcome(assess(inventory=inventory, max_total_notional_quote="1000")) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("day_pnl_quote", "level"),
+    [(-499.99, RiskLevel.ALLOW), (-500.0, RiskLevel.HALT), (-9e9, RiskLevel.HALT), (math.nan, RiskLevel.HALT)],
+)
+def test_the_daily_layer_halts_the_strategy_at_its_loss(day_pnl_quote, level):
+    verdict = assess(inventory=make_inventory(day_pnl_quote=day_pnl_quote), max_daily_loss_quote="500")
+
+    assert verdict.level == level
+    assert verdict.reason == (Reason.DAILY_LOSS if level else Reason.NONE)
+    assert LAYERED_LIMITS.scope is Scope.STRATEGY
+
+
+@pytest.mark.parametrize(
+    ("fields", "mid"),
+    [
+        ({"position": math.nan}, 100.0),
+        ({"position": math.inf}, 100.0),
+        ({"total_notional_quote": math.nan}, 100.0),
+        ({}, math.nan),
+        ({}, 0.0),
+    ],
+)
+def test_what_is_not_a_number_cancels(fields, mid):
+    verdict = assess(mid=mid, inventory=make_inventory(**fields), max_position="1")
+
+    assert outcome(verdict) == ("CANCEL_ONLY", 0.0, 0.0, "NOT_FINITE")
+
+
+def test_a_side_without_a_quote_stays_without_and_is_no_reason():
+    verdict = assess(ONE_SIDED, inventory=make_inventory(position=0.5), max_position="1")
+
+    assert verdict == RiskVerdict(0, 0.0, 0.0, 100.1, 0.2, 0)
+
+
+@settings(max_examples=100)
+@given(situations(rounded=True), MONEY, MONEY, MONEY, st.floats(0.0, 1.0))
+def test_it_never_loosens_and_never_lets_a_fill_pass_a_limit(situation, position, total, loss, shrink_from):
+    view, inventory, advice, quotes = situation
+    control = build_component(LAYERED_LIMITS, LayeredLimitsOptions(position, total, loss, shrink_from))
+
+    verdict = control.assess(view, inventory, advice, quotes)
+
+    assert (verdict.bid, verdict.ask) == (quotes.bid, quotes.ask)
+    assert 0.0 <= verdict.bid_size <= quotes.bid_size
+    assert 0.0 <= verdict.ask_size <= quotes.ask_size
+    is_same = (verdict.bid_size, verdict.ask_size) == (quotes.bid_size, quotes.ask_size)
+    assert (verdict.level == RiskLevel.ALLOW) == (verdict.reason == Reason.NONE)
+    assert is_same or verdict.level > RiskLevel.ALLOW
+    for after, size in (
+        (inventory.position + verdict.bid_size, verdict.bid_size),
+        (inventory.position - verdict.ask_size, verdict.ask_size),
+    ):
+        grows = abs(after) > abs(inventory.position)
+        if size and grows and position is not None:
+            assert abs(after) <= float(position) * (1 + 1e-9)
+        if size and grows and total is not None:
+            added_quote = (abs(after) - abs(inventory.position)) * view.mid
+            assert inventory.total_notional_quote + added_quote <= float(total) * (1 + 1e-9) + 1e-9 * view.mid
