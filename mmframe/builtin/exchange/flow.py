@@ -14,10 +14,7 @@ same orders of ours give the same market.
 from __future__ import annotations
 
 import math
-from decimal import Decimal
 from typing import TYPE_CHECKING
-
-import attrs
 
 from mmframe.builtin.exchange.matching import ANONYMOUS
 from mmframe.domain.orders import OrderStatus, TimeInForce
@@ -26,9 +23,10 @@ if TYPE_CHECKING:
     from random import Random
 
     from mmframe.builtin.exchange.matching import MatchingEngine, Order
+    from mmframe.builtin.exchange.options import EmbeddedFeedOptions
     from mmframe.domain.instrument import Instrument
 
-__all__ = ["FlowSettings", "SyntheticFlow"]
+__all__ = ["SyntheticFlow"]
 
 _BUY, _SELL = 0, 1
 _OPEN = OrderStatus.OPEN
@@ -60,22 +58,6 @@ _SIZE_TABLE = 4096
 """Sizes are drawn once and then picked: a draw costs ten times a pick."""
 
 
-@attrs.frozen
-class FlowSettings:
-    """The crowd in numbers, for every market alike; rates per second of virtual time, price and size in units."""
-
-    price: Decimal
-    typical_size: Decimal
-    volatility_bps_per_sqrt_s: float
-    spread_bps: float
-    makers: int
-    maker_levels: int
-    maker_refreshes_per_s: float
-    noise_takers_per_s: float
-    informed_takers_per_s: float
-    patient_orders_per_s: float
-
-
 class _Maker:
     """One background maker: its error about the fundamental and the orders of its ladder, best first."""
 
@@ -92,7 +74,7 @@ class SyntheticFlow:
     """Acts on one matching engine, one trader at a time.
 
     Args:
-        settings: The crowd.
+        options: The crowd in numbers, rates per second of virtual time.
         instrument: The market's grid.
         matching: The market that it trades in.
         random: Its own seeded stream.
@@ -110,10 +92,10 @@ class SyntheticFlow:
         "_last_taker_side",
         "_makers",
         "_matching",
+        "_options",
         "_patient",
         "_random",
         "_rates",
-        "_settings",
         "_sizes",
         "_ticks_per_bps",
         "fundamental_ticks",
@@ -122,34 +104,34 @@ class SyntheticFlow:
 
     def __init__(
         self,
-        settings: FlowSettings,
+        options: EmbeddedFeedOptions,
         instrument: Instrument,
         matching: MatchingEngine,
         *,
         random: Random,
         start_ns: int,
     ) -> None:
-        self._settings = settings
+        self._options = options
         self._matching = matching
         self._random = random
         self._drift_ns = start_ns
         self.next_ns = start_ns
-        self.fundamental_ticks = float(instrument.price_ticks(settings.price))
+        self.fundamental_ticks = float(instrument.price_ticks(options.price))
         self._ticks_per_bps = self.fundamental_ticks / 10_000.0
-        sigma = settings.volatility_bps_per_sqrt_s / 10_000.0
+        sigma = options.volatility_bps_per_sqrt_s / 10_000.0
         self._drift_sigma = sigma * math.sqrt(1.0 - _JUMP_SHARE)
         self._jump_sigma = sigma * math.sqrt(_JUMP_SHARE / _JUMPS_PER_S)
         self._last_taker_side = _BUY
         self._patient: list[Order] = []
-        median = instrument.size_lots(settings.typical_size)
+        median = instrument.size_lots(options.typical_size)
         draws = (min(random.gauss(0.0, 1.0), _LARGEST_DRAW) for _ in range(_SIZE_TABLE))
         self._sizes = [max(1, round(median * math.exp(_SIZE_SIGMA * draw))) for draw in draws]
-        self._makers = [_Maker(self._ladder()) for _ in range(settings.makers)]
+        self._makers = [_Maker(self._ladder()) for _ in range(options.makers)]
         self._rates = (
-            settings.makers * settings.maker_refreshes_per_s,
-            settings.patient_orders_per_s,
-            settings.noise_takers_per_s,
-            settings.informed_takers_per_s,
+            options.makers * options.maker_refreshes_per_s,
+            options.patient_orders_per_s,
+            options.noise_takers_per_s,
+            options.informed_takers_per_s,
             _JUMPS_PER_S,
         )
         for maker in self._makers:
@@ -189,9 +171,9 @@ class SyntheticFlow:
     def _ladder(self) -> tuple[float, ...]:
         """Return distances of one maker's orders from its belief, in ticks, each maker a little differently."""
         gap = self._ticks_per_bps
-        distance = self._settings.spread_bps / 2.0 * gap
+        distance = self._options.spread_bps / 2.0 * gap
         offsets = []
-        for _ in range(self._settings.maker_levels):
+        for _ in range(self._options.maker_levels):
             offsets.append(distance)
             distance += gap * self._random.uniform(0.6, 1.4)
             gap *= _LADDER_GROWTH

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmframe.builtin.exchange.account import FeeSchedule
-from mmframe.builtin.exchange.flow import FlowSettings
 from mmframe.builtin.exchange.matching import SelfTradePrevention
 from mmframe.builtin.exchange.options import start_ns
 from mmframe.builtin.exchange.world import Access, Door, Exchange, MarketSettings
@@ -96,20 +95,8 @@ def build_venue(options: EmbeddedVenueOptions, context: BuildContext) -> Embedde
 
 
 def _market_settings(options: EmbeddedFeedOptions, *, seed: int) -> MarketSettings:
-    flow = FlowSettings(
-        price=options.price,
-        typical_size=options.typical_size,
-        volatility_bps_per_sqrt_s=options.volatility_bps_per_sqrt_s,
-        spread_bps=options.spread_bps,
-        makers=options.makers,
-        maker_levels=options.maker_levels,
-        maker_refreshes_per_s=options.maker_refreshes_per_s,
-        noise_takers_per_s=options.noise_takers_per_s,
-        informed_takers_per_s=options.informed_takers_per_s,
-        patient_orders_per_s=options.patient_orders_per_s,
-    )
     return MarketSettings(
-        flow=flow,
+        crowd=options,
         opens_ns=start_ns(options),
         interval_ns=options.message_interval_ms * 1_000_000,
         feed_latency_ns=_nanoseconds(options.feed_latency_ms),

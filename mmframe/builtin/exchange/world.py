@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mmframe.builtin.exchange.account import Account, FeeSchedule
-from mmframe.builtin.exchange.flow import FlowSettings, SyntheticFlow
+from mmframe.builtin.exchange.flow import SyntheticFlow
 from mmframe.builtin.exchange.matching import MatchingEngine, MatchingLimits, SelfTradePrevention
 from mmframe.domain.market import NEVER_NS, MarketBatch, MessageKind, Side
 from mmframe.domain.orders import ALL_MARKETS
@@ -23,6 +23,7 @@ from mmframe.errors import DomainError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mmframe.builtin.exchange.options import EmbeddedFeedOptions
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.orders import Action, VenueEvent
 
@@ -45,13 +46,14 @@ class MarketSettings:
     """What the feed's table says of every market.
 
     Attributes:
+        crowd: Who trades there.
         opens_ns: Virtual time of the first snapshot, at the exchange.
         interval_ns: Book changes are published together once per interval; 0 publishes each event's by itself.
         feed_latency_ns: From the exchange to us.
         seed: Of all markets; each draws from a stream of its own.
     """
 
-    flow: FlowSettings
+    crowd: EmbeddedFeedOptions
     opens_ns: int
     interval_ns: int
     feed_latency_ns: int
@@ -92,7 +94,7 @@ class _Market:
         # A string seeds through SHA-512, whatever the process's hash seed: the same market in every process.
         stream = random.Random(f"{settings.seed}/{instrument.symbol}")  # noqa: S311 - a simulation must be repeatable
         self.flow = SyntheticFlow(
-            settings.flow, instrument, self.matching, random=stream, start_ns=settings.opens_ns - _WARM_UP_NS
+            settings.crowd, instrument, self.matching, random=stream, start_ns=settings.opens_ns - _WARM_UP_NS
         )
         self._interval_ns = settings.interval_ns
         self._message_ns = NEVER_NS
