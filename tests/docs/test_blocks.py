@@ -17,10 +17,11 @@ import pytest
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
 PAGES = [
     ROOT / "README.md",
     *sorted(path for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
-    *sorted((ROOT / "examples").glob("*/README.md")),
+    *sorted(EXAMPLES.glob("*/README.md")),
 ]
 
 PROJECT_COMMANDS = {"docs", "lint", "setup", "test"}
@@ -88,16 +89,17 @@ def test_every_block_of_a_page_works(page, clone, run_shell, monkeypatch):
             # Blank lines before it, so that a traceback shows the page's own line numbers.
             exec(compile("\n" * block.line + block.text, str(page), "exec"), namespace)
         if is_strategy(block):
-            check_strategy(block, clone, run_shell)
+            # An example's page stands beside what its strategy file names.
+            beside = clone / page.parent.relative_to(ROOT) if EXAMPLES in page.parents else clone
+            check_strategy(block, beside, run_shell)
         elif is_console(block) and block.note != "file":
             run_console(block, clone, run_shell)
 
 
-def check_strategy(block, clone, run_shell):
-    file = clone / "block.toml"
-    file.write_text(block.text, encoding="utf-8")
+def check_strategy(block, folder, run_shell):
+    (folder / "block.toml").write_text(block.text, encoding="utf-8")
 
-    ended = run_shell("mmframe check block.toml", clone)
+    ended = run_shell("mmframe check block.toml", folder)
 
     assert ended.returncode == 0, f"{block.place}\n{ended.stdout}{ended.stderr}"
 
