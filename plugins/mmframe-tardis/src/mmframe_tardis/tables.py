@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from itertools import compress
 from operator import itemgetter, le, ne
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -33,6 +33,8 @@ BATCH_CHANGES_MAX = 65_536
 _US_DIGITS = 16
 """Of microseconds since 1970, from 2001 to 2286: milliseconds and nanoseconds have 13 and 19."""
 _NS_PER_US = 1_000
+_FIRST_NS = 10 ** (_US_DIGITS - 1) * _NS_PER_US
+_LAST_NS = 10**_US_DIGITS * _NS_PER_US - _NS_PER_US
 
 
 class TableKind(Enum):
@@ -350,8 +352,7 @@ class _Reading:
         if columns is None:
             return False
         local_at, other_at, _ = layout.key
-        keys = list(zip(columns[local_at], columns[other_at], strict=True))
-        starts = list(compress(range(len(keys)), map(ne, keys, [self._key[:2], *keys])))
+        starts = self._starts(columns, layout)
         receive_ns = _nanosecond_column([columns[local_at][start] for start in starts])
         exchange_ns = _nanosecond_column([columns[self._timestamp_at][start] for start in starts])
         if receive_ns is None or exchange_ns is None or not all(map(le, [self._receive_ns, *receive_ns], receive_ns)):
@@ -360,12 +361,14 @@ class _Reading:
         try:
             sides = list(map(layout.side_codes.__getitem__, columns[side_at]))
             ticks = list(map(cursor.prices.__getitem__, columns[price_at]))
-            lots = list(map(cursor.sizes.__getitem__, columns[size_at]))
         except DomainError:
+            return False
+        lots = cursor.sizes.plain(columns[size_at])
+        if lots is None:
             return False
         if starts:
             self._end_messages(starts, receive_ns, exchange_ns)
-            self._key = (*keys[-1], self._key[2])
+            self._key = (columns[local_at][-1], columns[other_at][-1], self._key[2])
             cursor.was_snapshot = False
         self._batch.sides.extend(sides)
         self._batch.ticks.extend(ticks)
@@ -387,6 +390,19 @@ class _Reading:
         )
         is_without_snapshot = self._flag_at < 0 or columns[self._flag_at].count("false") == count
         return columns if is_one_market and is_without_snapshot else None
+
+    def _starts(self, columns: list[list[str]], layout: _TallLayout) -> list[int]:
+        """Return the rows of a block that begin a message, given what tells the one under way."""
+        local_at, other_at, _ = layout.key
+        keys: list[Any] = columns[local_at]
+        before: Any = self._key[0]
+        if self._flag_at < 0:
+            keys = list(zip(columns[local_at], columns[other_at], strict=True))
+            before = self._key[:2]
+        elif self._key[1] != "false":
+            # The message under way is a snapshot, which the block's first row does not belong to at any time.
+            before = ""
+        return list(compress(range(len(keys)), map(ne, keys, [before, *keys])))
 
     def _end_messages(self, starts: list[int], receive_ns: list[int], exchange_ns: list[int]) -> None:
         """End the message under way and all that begin at `starts` but the last, which stays under way.
@@ -549,6 +565,9 @@ def _nanoseconds(text: str, name: str) -> int:
 
 def _nanosecond_column(texts: list[str]) -> list[int] | None:
     """Return all of `texts` as `_nanoseconds` does, None if one of them is not so written."""
-    if not all(map(str.isdigit, texts)) or not {_US_DIGITS}.issuperset(map(len, texts)):
+    if not texts:
+        return []
+    if "" in texts or not "".join(texts).isdigit():
         return None
-    return [int(text) * _NS_PER_US for text in texts]
+    times = [int(text) * _NS_PER_US for text in texts]
+    return times if min(times) >= _FIRST_NS and max(times) <= _LAST_NS else None
