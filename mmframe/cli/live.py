@@ -73,9 +73,10 @@ class RunView:
         self._rate = DecisionRate(now_s)
         self.stopping = ""
 
-    def draw(self, status: RunStatus) -> RenderableType:
-        """Return the whole display."""
-        parts: list[RenderableType] = [self._head(status)]
+    def draw(self, status: RunStatus, *, width: int = _WIDTH_MAX) -> RenderableType:
+        """Return the whole display for a terminal of so many columns."""
+        is_wide = width >= _WIDTH_MAX
+        parts: list[RenderableType] = [self._head(status, is_wide=is_wide)]
         if len(status.markets) <= _PANELS_MAX:
             parts += [self._panel(market) for market in status.markets]
         else:
@@ -83,10 +84,10 @@ class RunView:
         parts += [Text(f" adviser  {line}", style="magenta") for line in status.advice]
         if self._fills.lines:
             parts.append(Text("\n".join(f" {line}" for line in self._fills.lines), style="dim"))
-        parts.append(self._foot(status))
+        parts.append(self._foot(status, is_wide=is_wide))
         return Group(*parts)
 
-    def _head(self, status: RunStatus) -> RenderableType:
+    def _head(self, status: RunStatus, *, is_wide: bool) -> RenderableType:
         line = Table.grid(padding=(0, 2))
         state = Text(" quoting ", style="bold white on dark_green")
         if status.is_halted:
@@ -95,11 +96,12 @@ class RunView:
             state = Text(" stopping ", style="black on yellow")
         elif not any(market.working for market in status.markets):
             state = Text(" waiting ", style="black on yellow")
+        moment = wall_time(status.now_ns)
         cells: list[RenderableType] = [
             Text(f" {status.strategy}", style="bold"),
             Text(status.mode),
             state,
-            Text(f"market time {wall_time(status.now_ns)}", style="dim"),
+            Text(f"market time {moment}" if is_wide else moment.partition(" ")[2], style="dim"),
         ]
         fraction = progress_fraction(self._plan, status)
         if fraction is not None:
@@ -163,14 +165,17 @@ class RunView:
             )
         return table
 
-    def _foot(self, status: RunStatus) -> RenderableType:
+    def _foot(self, status: RunStatus, *, is_wide: bool) -> RenderableType:
         rate = self._rate.update(status.decisions)
         if status.is_halted:
             return Text(f" halted: {status.halt_reason}", style="bold red")
         if self.stopping:
             return Text(f" {self.stopping}: cancelling all orders; Ctrl+C again aborts at once", style="yellow")
-        text = Text(f" {count(status.events)} events   {count(status.decisions)} decisions", style="dim")
-        text.append(f" ({rate:,.0f}/s)   running for {duration(status.now_ns - status.started_ns)}   ")
+        text = Text(
+            f" {count(status.events)} events   {count(status.decisions)} decisions ({rate:,.0f}/s)   ", style="dim"
+        )
+        if is_wide:
+            text.append(f"running for {duration(status.now_ns - status.started_ns)}   ")
         return text.append("Ctrl+C cancels all and ends", style="not dim")
 
 
@@ -188,7 +193,7 @@ class LiveStatus:
 
     def on_status(self, status: RunStatus) -> None:
         """Draw the run as it stands."""
-        self._live.update(self._view.draw(status), refresh=True)
+        self._live.update(self._view.draw(status, width=self._live.console.width), refresh=True)
 
     def on_stop_requested(self, reason: str) -> None:
         """Show it at the next drawing; nothing is written from inside a signal handler."""
@@ -200,15 +205,15 @@ class LiveStatus:
 
 
 def _account(market: MarketStatus) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 1))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     table.add_row("position", position_text(market))
-    pnl = Text().append_text(_amount(market.pnl.total)).append(f" {market.quote_asset}  = ")
+    pnl = Text().append_text(_amount(market.pnl.total)).append(f" {market.quote_asset} = ")
     for index, (label, value) in enumerate(
         (("spread capture", market.pnl.spread_capture), ("inventory", market.pnl.inventory), ("fees", market.pnl.fees))
     ):
-        pnl.append(f"{'  ' if index else ''}{label} ", style="dim").append_text(_amount(value))
+        pnl.append(f"{' ' if index else ''}{label} ", style="dim").append_text(_amount(value))
     table.add_row("P&L", pnl)
     base = market.instrument.partition("/")[0]
     sent, fills = f"{count(market.orders)} sent", f"{count(market.fills)} fills"

@@ -121,7 +121,9 @@ def _run_lines(result: RunResult) -> list[str]:
 
 def _journal_lines(result: RunResult) -> list[str]:
     if result.journal is None:
-        return ["No journal was written, so there is nothing to explain later."]
+        return [
+            "No journal was written. With --journal PATH, `mmframe explain PATH` tells afterwards why each quote stood."
+        ]
     return [f"Journal  {result.journal}", f"Why?     mmframe explain {result.journal}"]
 
 

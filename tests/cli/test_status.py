@@ -126,11 +126,11 @@ def test_reasons_read_as_words():
     assert quote_text("bid", None, 0) == "no bid resting yet"
 
 
-def drawn(plan, status, fills=None, *, stopping=""):
-    console = Console(file=io.StringIO(), width=100, color_system=None)
+def drawn(plan, status, fills=None, *, stopping="", width=100):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
     view = RunView(plan, fills or RecentFills((make_instrument(),)), reasons={})
     view.stopping = stopping
-    console.print(view.draw(status))
+    console.print(view.draw(status, width=width))
     return console.file.getvalue()
 
 
@@ -160,6 +160,16 @@ def test_the_live_display_says_halted_stopping_and_stale(plan, run_status, marke
     assert "stopped by Ctrl+C: cancelling all orders" in drawn(plan, run_status(), stopping="stopped by Ctrl+C")
     assert "waiting" in drawn(plan, run_status(markets=(market,)))
     assert "book stale" in drawn(plan, run_status(markets=(market,)))
+
+
+def test_a_narrow_terminal_cuts_nothing_off(plan, run_status):
+    text = drawn(plan, run_status(), width=80)
+
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert " first-run  paper   quoting   00:00:12.500 UTC" in text
+    assert "+1.2500 USDT = spread capture +2.5000 inventory -1.0000 fees -0.2500" in text
+    assert "201 decisions" in text
 
 
 def test_many_markets_are_one_line_each(plan, run_status, market_status):
