@@ -61,8 +61,8 @@ def on_touch(params: EwmaVolatilityParams, state: State, tick: BookTick) -> None
     """Close the interval that ends now, if it is long enough, and note the new mid."""
     if state[_HAS_BEGUN] == 0.0:
         state[_HAS_BEGUN] = 1.0
-        state[_BEGAN_NS] = tick.now_ns
-        state[_SAMPLED_NS] = tick.now_ns
+        state[_BEGAN_NS] = float(tick.now_ns)
+        state[_SAMPLED_NS] = float(tick.now_ns)
         state[_SAMPLED_MID] = tick.mid
     else:
         elapsed_ns = tick.now_ns - state[_SAMPLED_NS]
@@ -76,7 +76,7 @@ def on_touch(params: EwmaVolatilityParams, state: State, tick: BookTick) -> None
                 state[_WEIGHT] = decay * state[_WEIGHT] + gained
             else:
                 state[_VARIANCE] += change * change / params.mean_life_s
-            state[_SAMPLED_NS] = tick.now_ns
+            state[_SAMPLED_NS] = float(tick.now_ns)
             state[_SAMPLED_MID] = state[_MID]
     state[_MID] = tick.mid
 

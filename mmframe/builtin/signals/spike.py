@@ -49,7 +49,7 @@ def on_touch(params: SpikeParams, state: State, tick: BookTick) -> None:
     slot = number % _SLOTS
     if state[_NUMBERS + slot] != number:
         # A new slot opens with the mid that was in force until now: a jump after a silence is a jump.
-        state[_NUMBERS + slot] = number
+        state[_NUMBERS + slot] = float(number)
         state[_LOWS + slot] = state[_MID]
         state[_HIGHS + slot] = state[_MID]
     state[_LOWS + slot] = min(state[_LOWS + slot], tick.mid)

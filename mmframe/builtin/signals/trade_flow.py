@@ -56,7 +56,7 @@ def on_trade(params: TradeFlowParams, state: State, trade: TradeTick) -> None:
     if state[_HAS_BEGUN] == 0.0:
         # The first trade starts the clock of the usual volume and is not part of it: a rate needs time before events.
         state[_HAS_BEGUN] = 1.0
-        state[_BEGAN_NS] = trade.now_ns
+        state[_BEGAN_NS] = float(trade.now_ns)
     else:
         elapsed_s = (trade.now_ns - state[_TRADED_NS]) * 1e-9
         decay = exp(-elapsed_s / params.mean_life_s)
@@ -65,7 +65,7 @@ def on_trade(params: TradeFlowParams, state: State, trade: TradeTick) -> None:
         state[_USUAL] = exp(-elapsed_s / params.reference_mean_life_s) * state[_USUAL] + trade.size
     state[_SIGNED] += trade.side * trade.size
     state[_VOLUME] += trade.size
-    state[_TRADED_NS] = trade.now_ns
+    state[_TRADED_NS] = float(trade.now_ns)
 
 
 def read(params: TradeFlowParams, state: State, now_ns: int, tick: BookTick) -> float:  # noqa: ARG001 - the signature
