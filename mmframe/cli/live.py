@@ -209,7 +209,7 @@ def _account(market: MarketStatus) -> RenderableType:
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     table.add_row("position", position_text(market))
-    pnl = Text().append_text(_amount(market.pnl.total)).append(f" {market.quote_asset} = ")
+    pnl = Text().append_text(_amount(market.pnl.total)).append(f" {market.quote_asset}: ")
     for index, (label, value) in enumerate(
         (("spread capture", market.pnl.spread_capture), ("inventory", market.pnl.inventory), ("fees", market.pnl.fees))
     ):

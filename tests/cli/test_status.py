@@ -144,7 +144,7 @@ def test_the_live_display_shows_the_market_our_quotes_the_account_and_what_ctrl_
         "ours 59,997.0 60,009.0 2.00 bps",
         "from mid -1.0 bps +1.0 bps",
         "position +0.03 BTC at 60,001.2 on average",
-        "P&L +1.2500 USDT = spread capture +2.5000 inventory -1.0000 fees -0.2500",
+        "P&L +1.2500 USDT: spread capture +2.5000 inventory -1.0000 fees -0.2500",
         "orders 1,234 sent, 1 resting; 7 fills, 0.07 BTC",
         "book in sync",
         "Ctrl+C cancels all and ends",
@@ -168,7 +168,7 @@ def test_a_narrow_terminal_cuts_nothing_off(plan, run_status):
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= 80
     assert " first-run  paper   quoting   00:00:12.500 UTC" in text
-    assert "+1.2500 USDT = spread capture +2.5000 inventory -1.0000 fees -0.2500" in text
+    assert "+1.2500 USDT: spread capture +2.5000 inventory -1.0000 fees -0.2500" in text
     assert "201 decisions" in text
 
 
