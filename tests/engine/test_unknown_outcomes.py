@@ -1,4 +1,4 @@
-"""The engine against a venue that loses, delays, doubles and refuses: the truth is the venue's, and it must come out."""
+"""The engine against a venue that loses, delays, doubles and refuses: the venue's truth must come out."""
 
 from __future__ import annotations
 
