@@ -210,8 +210,8 @@ class FakeVenue:
         Raises:
             TypeError: If it is not an `Approved`.
         """
-        if not isinstance(approved, Approved):
-            msg = f"execute: expected an Approved, was {type(approved).__name__}"  # type: ignore[unreachable]
+        if type(approved) is not Approved:
+            msg = f"execute: expected an Approved, was {type(approved).__name__}"
             raise TypeError(msg)
         action = approved.action
         self.received.append(action)
