@@ -1,7 +1,7 @@
 """A market on the bench: place orders as anybody, and read what each did to price, queue and book.
 
-No clock and no latency: an order takes effect when the call returns, and a synthetic crowd trades only while `run` tells
-it to. Prices and sizes are exact decimals in the instrument's units; basis points are floats.
+No clock and no latency: an order takes effect when the call returns, and a synthetic crowd trades only while `run`
+tells it to. Prices and sizes are exact decimals in the instrument's units; basis points are floats.
 """
 
 from __future__ import annotations
