@@ -123,8 +123,8 @@ class PluginError(MmframeError):
     """A plugin that cannot be used.
 
     Attributes:
-        kind: What went wrong: missing, duplicate, import, hook, argument, api, spec, command, blocked, component, options,
-            build, port.
+        kind: What went wrong: missing, duplicate, import, hook, argument, api, spec, command, blocked, component,
+            options, build, port.
         plugin: Entry-point name, such as `binance`.
         distribution: `name version` of the distribution that ships it, or None when there is none.
         needed_by: The place in the strategy file that asks for it, or None.

@@ -1,4 +1,4 @@
-"""What a run looks like at one moment, for status lines, summaries and sinks. Made on request, never on the hot path."""
+"""What a run looks like at one moment, for status lines and summaries. Made on request, never on the hot path."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class Inventory(NamedTuple):
 
 
 class Advice(NamedTuple):
-    """Bounded advice from a slow source; every field is neutral unless the source said otherwise and has not expired."""
+    """Bounded advice from a slow source; a field is neutral unless the source said otherwise and has not expired."""
 
     bid_spread_multiplier: float
     ask_spread_multiplier: float
