@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from math import inf, isfinite, nan
+from math import inf, nan
 from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
@@ -66,7 +66,7 @@ def inventory_skew(  # noqa: C901, PLR0913, PLR0917 - the rule signature; a rule
 ) -> QuoteProposal:
     """Return the quotes it is given, shifted down when long and up when short, the adding side smaller."""
     excess = inventory.position - inventory.target
-    if not isfinite(excess):
+    if not -inf < excess < inf:
         return QuoteProposal(nan, 0.0, nan, 0.0, _NOT_FINITE, _NOT_FINITE)
     if not 0.0 < view.mid < inf:
         return QuoteProposal(nan, 0.0, nan, 0.0, _BOOK_EMPTY, _BOOK_EMPTY)
@@ -77,15 +77,12 @@ def inventory_skew(  # noqa: C901, PLR0913, PLR0917 - the rule signature; a rule
         full = _DEFAULT_FULL_ORDERS * view.order_size
     share = 0.0
     if 0.0 < full < inf:
-        share = max(-1.0, min(1.0, excess / full))
+        share = excess / full if -full < excess < full else (1.0 if excess > 0.0 else -1.0)
     shift = -params.skew * share * view.mid
 
-    bid = proposal.bid + shift
-    bid_size = proposal.bid_size
-    bid_reason = proposal.bid_reason
-    ask = proposal.ask + shift
-    ask_size = proposal.ask_size
-    ask_reason = proposal.ask_reason
+    bid, bid_size, ask, ask_size, bid_reason, ask_reason = proposal
+    bid += shift
+    ask += shift
     if share > 0.0:
         bid_size *= 1.0 - params.size_skew * share
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from math import inf, isfinite, nan
+from math import inf, nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
@@ -128,17 +128,18 @@ def volatility_regime(  # noqa: PLR0913, PLR0917 - the rule signature
 ) -> QuoteProposal:
     """Return both quotes half the regime's widened spread from the mid, each for the order size."""
     mid = view.mid
+    size = view.order_size
     signals: Any = view.signals
     volatility = signals.volatility
     relative_depth = signals.relative_depth
     if not 0.0 < mid < inf:
         return QuoteProposal(nan, 0.0, nan, 0.0, _BOOK_EMPTY, _BOOK_EMPTY)
-    if not 0.0 < view.order_size < inf:
+    if not 0.0 < size < inf:
         return QuoteProposal(nan, 0.0, nan, 0.0, _BELOW_MINIMUM, _BELOW_MINIMUM)
     if not (0.0 <= volatility < inf and 0.0 <= relative_depth < inf):
         return QuoteProposal(nan, 0.0, nan, 0.0, _WARMING_UP, _WARMING_UP)
     excess = abs(inventory.position - inventory.target)
-    if not isfinite(excess):
+    if not excess < inf:
         return QuoteProposal(nan, 0.0, nan, 0.0, _NOT_FINITE, _NOT_FINITE)
 
     # Up at each threshold, down only well below it: on the edge the spread must not flicker.
@@ -162,12 +163,11 @@ def volatility_regime(  # noqa: PLR0913, PLR0917 - the rule signature
     if full <= 0.0:
         full = inventory.max_position
     if not 0.0 < full < inf:
-        full = _DEFAULT_FULL_ORDERS * view.order_size
-    risk = min(1.0, excess / full)
-    spread = base_bps / 10_000.0 * (1.0 + params.risk_weight * risk) * max(1.0, 2.0 - relative_depth)
-    return QuoteProposal(
-        mid * (1.0 - spread / 2.0), view.order_size, mid * (1.0 + spread / 2.0), view.order_size, _NONE, _NONE
-    )
+        full = _DEFAULT_FULL_ORDERS * size
+    risk = excess / full if excess < full else 1.0
+    thinness = 2.0 - relative_depth if relative_depth < 1.0 else 1.0
+    half = base_bps / 20_000.0 * (1.0 + params.risk_weight * risk) * thinness
+    return QuoteProposal(mid * (1.0 - half), size, mid * (1.0 + half), size, _NONE, _NONE)
 
 
 def _build(options: VolatilityRegimeOptions, context: BuildContext) -> OptimizerRule:  # noqa: ARG001 - the build signature

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from math import inf, isfinite
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
@@ -83,36 +83,36 @@ def layered_limits(  # noqa: C901, PLR0913, PLR0917 - the rule signature; a rule
     if params.max_daily_loss_quote < inf and not inventory.day_pnl_quote > -params.max_daily_loss_quote:
         # Worded so that a profit that is not a number halts as well: what cannot be known is not within a limit.
         return RiskVerdict(_HALT, proposal.bid, 0.0, proposal.ask, 0.0, _DAILY_LOSS)
-    if not (isfinite(position) and isfinite(total_quote) and 0.0 < view.mid < inf):
+    if not (-inf < position < inf and -inf < total_quote < inf and 0.0 < view.mid < inf):
         return RiskVerdict(_CANCEL_ONLY, proposal.bid, 0.0, proposal.ask, 0.0, _NOT_FINITE)
 
-    bid_size = proposal.bid_size
-    ask_size = proposal.ask_size
+    bid, bid_size, ask, ask_size, _, _ = proposal
     reason = _NONE
 
     # The layer of the asset: never beyond max_position, and tapering off on the adding side before that.
     if params.max_position < inf:
-        bid_room = max(0.0, params.max_position - position)
-        ask_room = max(0.0, params.max_position + position)
+        bid_room = params.max_position - position
+        ask_room = params.max_position + position
         used = abs(position) / params.max_position
         if used > params.shrink_from and params.shrink_from < 1.0:
-            share = max(0.0, (1.0 - used) / (1.0 - params.shrink_from))
+            share = (1.0 - used) / (1.0 - params.shrink_from)
             if position > 0.0:
-                bid_room = min(bid_room, bid_size * share)
+                bid_room = bid_room if bid_room < bid_size * share else bid_size * share
             else:
-                ask_room = min(ask_room, ask_size * share)
+                ask_room = ask_room if ask_room < ask_size * share else ask_size * share
         if bid_size > bid_room:
-            bid_size = bid_room
+            bid_size = bid_room if bid_room > 0.0 else 0.0
             reason = _POSITION_LIMIT
         if ask_size > ask_room:
-            ask_size = ask_room
+            ask_size = ask_room if ask_room > 0.0 else 0.0
             reason = _POSITION_LIMIT
 
     # The layer of the whole: reducing to flat is always allowed, adding only as far as the total has room.
     if params.max_total_notional_quote < inf:
-        room = max(0.0, params.max_total_notional_quote - total_quote) / view.mid
-        bid_room = max(0.0, -position) + room
-        ask_room = max(0.0, position) + room
+        room = (params.max_total_notional_quote - total_quote) / view.mid
+        room = room if room > 0.0 else 0.0
+        bid_room = room - position if position < 0.0 else room
+        ask_room = room + position if position > 0.0 else room
         if bid_size > bid_room:
             bid_size = bid_room
             reason = _TOTAL_LIMIT
@@ -123,7 +123,7 @@ def layered_limits(  # noqa: C901, PLR0913, PLR0917 - the rule signature; a rule
     level = _ALLOW
     if reason != _NONE:
         level = _SHRINK if bid_size > 0.0 or ask_size > 0.0 else _CANCEL_ONLY
-    return RiskVerdict(level, proposal.bid, bid_size, proposal.ask, ask_size, reason)
+    return RiskVerdict(level, bid, bid_size, ask, ask_size, reason)
 
 
 def _limit(value: Decimal | None) -> float:

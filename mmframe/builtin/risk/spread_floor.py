@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, isfinite
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
@@ -57,10 +57,7 @@ def spread_floor(  # noqa: PLR0913, PLR0917 - the rule signature
     proposal: QuoteProposal,
 ) -> RiskVerdict:
     """Return the quotes, moved apart where they are closer than the floor."""
-    bid = proposal.bid
-    ask = proposal.ask
-    bid_size = proposal.bid_size
-    ask_size = proposal.ask_size
+    bid, bid_size, ask, ask_size, _, _ = proposal
     if not 0.0 < view.mid < inf:
         return RiskVerdict(_CANCEL_ONLY, bid, 0.0, ask, 0.0, _BOOK_EMPTY)
     floor = params.floor * view.mid
@@ -75,15 +72,15 @@ def spread_floor(  # noqa: PLR0913, PLR0917 - the rule signature
     elif bid_size > 0.0:
         limit = view.mid - floor / 2.0
         moved = bid > limit
-        bid = min(bid, limit)
+        bid = limit if moved else bid
     elif ask_size > 0.0:
         limit = view.mid + floor / 2.0
         moved = ask < limit
-        ask = max(ask, limit)
+        ask = limit if moved else ask
     if not moved:
-        return RiskVerdict(_ALLOW, proposal.bid, bid_size, proposal.ask, ask_size, _NONE)
+        return RiskVerdict(_ALLOW, bid, bid_size, ask, ask_size, _NONE)
     # Beside a huge floor there may be no price left for a bid.
-    if not (isfinite(bid) and bid > 0.0):
+    if bid_size > 0.0 and not bid > 0.0:
         bid = proposal.bid
         bid_size = 0.0
     return RiskVerdict(_SHRINK, bid, bid_size, ask, ask_size, _SPREAD_FLOOR)

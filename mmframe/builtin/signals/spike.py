@@ -67,8 +67,10 @@ def read(params: SpikeParams, state: State, now_ns: int, tick: BookTick) -> floa
     high = mid
     for slot in range(_SLOTS):
         if state[_NUMBERS + slot] > oldest:
-            low = min(low, state[_LOWS + slot])
-            high = max(high, state[_HIGHS + slot])
+            slot_low = state[_LOWS + slot]
+            slot_high = state[_HIGHS + slot]
+            low = slot_low if slot_low < low else low
+            high = slot_high if slot_high > high else high
     return (high - low) / mid * 10_000.0
 
 
