@@ -211,12 +211,21 @@ def _remover(explanation: Explanation, quote: QuoteExplained) -> str:
 
 
 def _last_word(explanation: Explanation, side: str) -> str:
-    """Return which stage moved the quote last, and why, when it gave a reason."""
+    """Return which stage changed the quote last, how and why, when it gave a reason."""
     for stage in reversed(explanation.stages):
         for change in stage.changes:
             if change.side == side and change.is_changed and change.reason:
-                return f"{_stage_name(stage.kind, stage.name)}: {change.reason}"
+                return f"{_stage_name(stage.kind, stage.name)} {_deed(change)}: {change.reason}"
     return ""
+
+
+def _deed(change: StageChange) -> str:
+    if not change.size_before:
+        return "set it"
+    is_moved, is_smaller = change.price_after != change.price_before, change.size_after < change.size_before
+    return (
+        "moved it and made it smaller" if is_moved and is_smaller else "made it smaller" if is_smaller else "moved it"
+    )
 
 
 def _stage_table(explanation: Explanation) -> list[str]:

@@ -109,10 +109,14 @@ def _plugin_command(ctx: click.Context, name: str) -> click.Command | None:
 def _keep_blocked(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
     # Kept while parsing: looking up a plugin's command, which comes before the group's own function, must know it.
     del parameter
+    hint = "`-p no:binance` keeps the plugin 'binance' from being imported"
     for value in values:
         if not value.startswith(_BLOCK_PREFIX) or value == _BLOCK_PREFIX:
             message = f"-p: expected no:NAME, was {value!r}"
-            raise UsageError(message, hint="`-p no:binance` keeps the plugin 'binance' from being imported")
+            raise UsageError(message, hint=hint)
+        if value == f"{_BLOCK_PREFIX}core":
+            message = "-p: expected another plugin, was 'core', which holds the built-ins and cannot be blocked"
+            raise UsageError(message, hint=hint)
     ctx.obj = GlobalOptions(frozenset(value.removeprefix(_BLOCK_PREFIX) for value in values))
 
 
@@ -192,6 +196,8 @@ def _run(words: list[str]) -> int:
         status = _report(_usage_error(error), words)
     except (KeyboardInterrupt, click.Abort):
         note(paint("aborted", fg="red"))
+        if "--json" in words:
+            write_json({"error": {"code": "aborted", "message": "aborted", "exit_code": INTERRUPTED_STATUS}})
         status = INTERRUPTED_STATUS
     except Exception as error:  # the outermost frame: whatever it is, it is a bug, and it is reported
         if isinstance(error, OSError) and error.errno in _OUTPUT_ERRNOS:

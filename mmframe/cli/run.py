@@ -167,7 +167,12 @@ def _run(request: RunRequest, *, as_json: bool, is_quiet: bool) -> int:
         plan, display = _display(plan, stop, is_quiet=is_quiet)
         stack.callback(display.close)
         stack.enter_context(stop_on_signals(stop, display.on_stop_requested))
-        result = run_plan(plan, speed=speed, stop=stop, observer=display, journal=journal, restored=restored)
+        try:
+            result = run_plan(plan, speed=speed, stop=stop, observer=display, journal=journal, restored=restored)
+        except KeyboardInterrupt:
+            display.close()
+            note(_after_abort(plan))
+            raise
     wall_s = time.monotonic() - began_s
     _say_how_it_ended(result, stop)
     if as_json:
@@ -266,6 +271,13 @@ def _display(plan: Plan, stop: StopRequest, *, is_quiet: bool) -> tuple[Plan, Ru
     fills = RecentFills(plan.instruments)
     view = RunView(plan, fills, reasons=plan.reasons)
     return attrs.evolve(plan, sinks=(*plan.sinks, fills)), LiveStatus(view)
+
+
+def _after_abort(plan: Plan) -> str:
+    if plan.journal.path is None:
+        return "orders may be left at the venue, and no journal knows them"
+    resume = f"mmframe run {plan.strategy_file} --resume {plan.journal.path}"
+    return f"orders may be left at the venue; `{resume}` takes them up"
 
 
 def _say_how_it_ended(result: RunResult, stop: StopRequest) -> None:

@@ -26,7 +26,9 @@ def summary_lines(result: RunResult, *, wall_s: float) -> list[str]:
     lines = [
         paint(f"{status.strategy}", bold=True) + f"  {status.mode}, {market_time} of market time in {wall_s:.1f} s; "
         f"ended: {_ending(result)}",
-        f"  {wall_time(status.started_ns)} to {wall_time(status.now_ns)}",
+        f"  {wall_time(status.started_ns)} to {wall_time(status.now_ns)}"
+        if status.started_ns
+        else "  no market data came",
         "",
     ]
     for market in status.markets:

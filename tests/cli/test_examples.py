@@ -49,3 +49,11 @@ def test_the_first_run_trades_within_twenty_seconds_and_can_be_asked_why(command
     assert early.status == late.status == 0
     for stage in ("volatility-regime", "inventory-skew", "rounding", "layered-limits", "spread-floor"):
         assert stage in late.stdout
+
+
+def test_the_picture_of_the_first_run_is_small_and_asks_no_other_host_for_anything(repository):
+    picture = (repository / "docs" / "images" / "first-run.svg").read_text(encoding="utf-8")
+
+    assert len(picture) < 100_000
+    assert "url(http" not in picture
+    assert "first_run" in picture

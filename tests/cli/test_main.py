@@ -82,8 +82,13 @@ def test_every_command_has_help_with_what_it_is_for(invoke, name):
             "-p: expected no:NAME, was 'binance'",
             "`-p no:binance` keeps the plugin 'binance' from being imported",
         ),
+        (
+            ["-p", "no:core", "check", "x"],
+            "-p: expected another plugin, was 'core', which holds the built-ins and cannot be blocked",
+            "`-p no:binance` keeps the plugin 'binance' from being imported",
+        ),
     ],
-    ids=["typo", "unknown", "no file", "mode", "speed", "blocking"],
+    ids=["typo", "unknown", "no file", "mode", "speed", "blocking", "core"],
 )
 def test_wrong_usage_says_what_was_expected_and_where_to_look(invoke, words, message, fix):
     ended = invoke(*words)

@@ -10,7 +10,9 @@ from decimal import Decimal
 import pytest
 
 from mmframe.cli.signals import stop_on_signals
+from mmframe.domain.views import Reason
 from mmframe.runtime.driver import StopRequest
+from mmframe.runtime.journal import JournalReader
 
 pytestmark = pytest.mark.slow
 
@@ -360,3 +362,33 @@ except SystemExit as end:
     done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=False)
 
     assert done.stderr == "0 []\n"
+
+
+def test_a_quote_that_a_limit_removed_is_answered_with_the_control_and_its_reason(command, strategy, tmp_path):
+    text = STRATEGY.replace('max_position = "0.5"', 'max_position = "0.01"\nshrink_from = 1.0')
+    journal = tmp_path / "run.journal"
+    command("run", strategy(text=text), "--for", "60s", "--speed", "max", "--quiet", "--journal", journal)
+    with JournalReader(journal) as reader:
+        removed = next(
+            one for one in reader.each_decision() if one.bid_reason == Reason.POSITION_LIMIT and not one.bids
+        )
+
+    shown = command("explain", journal, "--sequence", removed.sequence, "--side", "bid")
+
+    answer = shown.stdout.splitlines()[0]
+    assert answer.startswith("There is no bid in BTC/USDT at 00:")
+    assert answer.endswith(": risk control layered-limits removed it: the position limit leaves no or less room.")
+
+
+def test_an_aborted_run_says_how_to_take_its_orders_up_again(invoke, strategy, tmp_path, monkeypatch):
+    def aborted(plan, **_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mmframe.runtime.driver.run_plan", aborted)
+    path, journal = strategy(), tmp_path / "run.journal"
+
+    ended = invoke("run", path, "--json", "--journal", journal)
+
+    assert ended.status == 130
+    assert json.loads(ended.stdout)["error"]["code"] == "aborted"
+    assert f"orders may be left at the venue; `mmframe run {path} --resume {journal}` takes them up" in ended.stderr
