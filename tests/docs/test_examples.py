@@ -10,9 +10,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
+STRATEGIES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/strategy.toml"))
+"""The others are scripts; each has a test of its own beside what it shows."""
 
 
-@pytest.fixture(params=EXAMPLES)
+@pytest.fixture(params=STRATEGIES)
 def example(request, clone):
     """Return a copy of one example's strategy file; skipped when it replays recorded data that is not there."""
     file = clone / "examples" / request.param / "strategy.toml"
@@ -23,6 +25,7 @@ def example(request, clone):
 
 def test_there_are_examples():
     assert EXAMPLES
+    assert STRATEGIES
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

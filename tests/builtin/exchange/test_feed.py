@@ -1,6 +1,7 @@
 """What the embedded exchange publishes."""
 
 import hashlib
+import math
 import os
 import statistics
 import subprocess
@@ -217,36 +218,49 @@ def test_the_imbalance_at_the_touch_tells_something_of_the_next_second(two_minut
     assert 0.05 < statistics.correlation(imbalances, moves) < 0.9
 
 
-def edges_at_the_touch(trader, steps):
-    """Join the touch each 200 ms; return per lot filled the distance from the mid then and 5 s later, in ticks."""
-    mids = []
-    for number in range(steps):
-        mids.append((trader.best(Side.BUY) + trader.best(Side.SELL)) / 2)
-        trader.send(CancelAll(0, "requote"))
-        for side in Side.BUY, Side.SELL:
-            trader.send(Submit(0, f"{side.name}-{number}", side, trader.best(side), 100))
-        trader.run(0.2)
+def edges(open_market, *, away_ticks):
+    """Quote so far from the mid, each 200 ms for a minute, in six markets.
+
+    Return per lot filled the distance of its price from the mid then and 5 s later, in ticks; positive is earned.
+    """
     before, after = [], []
-    for fill in trader.fills:
-        step = (fill.receive_ns - trader.start_ns) // 200_000_000
-        if step + 25 < len(mids):
-            sign = 1 if fill.side == Side.BUY else -1
-            before += [sign * (mids[step] - fill.price_ticks)] * fill.size_lots
-            after += [sign * (mids[step + 25] - fill.price_ticks)] * fill.size_lots
+    for seed in range(1, 7):
+        trader = open_market(seed=seed)
+        mids = quote_for_a_minute(trader, away_ticks)
+        for fill in trader.fills:
+            step = (fill.receive_ns - trader.start_ns) // 200_000_000
+            if step + 25 < len(mids):
+                sign = 1 if fill.side == Side.BUY else -1
+                before += [sign * (mids[step] - fill.price_ticks)] * fill.size_lots
+                after += [sign * (mids[step + 25] - fill.price_ticks)] * fill.size_lots
     return before, after
 
 
-def test_a_naive_maker_at_the_touch_earns_the_spread_and_loses_more_to_those_who_know(open_market):
-    before, after = [], []
+def quote_for_a_minute(trader, away_ticks):
+    mids = []
+    for number in range(300):
+        bid, ask = trader.best(Side.BUY), trader.best(Side.SELL)
+        mids.append((bid + ask) / 2)
+        trader.send(CancelAll(0, "requote"))
+        trader.send(Submit(0, f"b-{number}", Side.BUY, min(bid, math.floor(mids[-1] - away_ticks)), 100))
+        trader.send(Submit(0, f"s-{number}", Side.SELL, max(ask, math.ceil(mids[-1] + away_ticks)), 100))
+        trader.run(0.2)
+    return mids
 
-    for seed in range(1, 7):
-        earned, kept = edges_at_the_touch(open_market(seed=seed), steps=300)
-        before += earned
-        after += kept
+
+def test_a_naive_maker_at_the_touch_earns_the_spread_and_loses_more_to_those_who_know(open_market):
+    before, after = edges(open_market, away_ticks=0)
 
     assert len(before) > 300 * 100
     assert statistics.mean(before) > 0.3
     assert statistics.mean(after) < -0.1
+
+
+def test_a_maker_some_ticks_away_earns_on_those_who_do_not_know(open_market):
+    before, after = edges(open_market, away_ticks=2.5)
+
+    assert len(before) > 50 * 100
+    assert statistics.mean(before) > statistics.mean(after) > 0.2
 
 
 @pytest.mark.parametrize(
