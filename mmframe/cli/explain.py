@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from mmframe.cli.output import json_option, write_json, write_lines
-from mmframe.cli.text import columns, note, paint, wall_time
+from mmframe.cli.text import columns, note, paint, shown_path, wall_time
 from mmframe.domain.market import Side
 from mmframe.domain.views import Reason
 from mmframe.errors import UsageError
@@ -105,7 +105,7 @@ def _journal(file: Path) -> Path:
             f"{file}: no journal of strategy {strategy.strategy.name!r} in {str(strategy.directory / _RUNS_FOLDER)!r}"
         )
         raise UsageError(message, hint=f"run it first: mmframe run {file}")
-    note(f"reading {newest}")
+    note(f"reading {shown_path(newest)}")
     return newest
 
 

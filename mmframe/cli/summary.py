@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from mmframe.cli.figures import pnl_split, position_text, risk_text, sum_pnl
-from mmframe.cli.text import columns, count, duration, iso_time, money, paint, plain, plural, wall_time
+from mmframe.cli.text import columns, count, duration, iso_time, money, paint, plain, plural, shown_path, wall_time
 
 if TYPE_CHECKING:
     from mmframe.domain.status import MarketStatus, ProfitAndLoss, RunResult
@@ -126,7 +126,8 @@ def _journal_lines(result: RunResult) -> list[str]:
         return [
             "No journal was written. With --journal PATH, `mmframe explain PATH` tells afterwards why each quote stood."
         ]
-    return [f"Journal  {result.journal}", f"Why?     mmframe explain {result.journal}"]
+    journal = shown_path(result.journal)
+    return [f"Journal  {journal}", f"Why?     mmframe explain {journal}"]
 
 
 def _totals(result: RunResult) -> dict[str, ProfitAndLoss]:

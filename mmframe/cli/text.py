@@ -8,6 +8,7 @@ import sys
 import textwrap
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +27,7 @@ __all__ = [
     "paragraphs",
     "plain",
     "plural",
+    "shown_path",
     "signed",
     "silence",
     "terminal_width",
@@ -181,6 +183,12 @@ def wall_time(time_ns: int) -> str:
     """Return UTC to the millisecond, as people read it."""
     moment = datetime.fromtimestamp(time_ns // _NS_PER_S, UTC)
     return f"{moment:%Y-%m-%d %H:%M:%S}.{time_ns % _NS_PER_S // 1_000_000:03d} UTC"
+
+
+def shown_path(path: str | Path) -> str:
+    """Return a path as it is shortest to type from here."""
+    whole, here = Path(path).absolute(), Path.cwd()
+    return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(path)
 
 
 def _colour_is_allowed() -> bool:

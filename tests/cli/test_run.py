@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_the_journal_lies_beside_the_strategy_and_explains_the_run(finished, com
     shown = command("explain", "strategy.toml", "--at", "+10s", "--side", "bid", cwd=folder)
     same = command("explain", result["journal"], "--at", "+10s", "--side", "bid", cwd=folder)
 
-    assert shown.stderr == f"reading {result['journal']}\n"
+    assert shown.stderr == f"reading mmframe-runs/{Path(result['journal']).name}\n"
     assert shown.stdout == same.stdout
     assert shown.stdout.startswith("The bid in BTC/USDT at 00:00:")
     assert "1 optimizer fixed-spread" in shown.stdout
