@@ -5,6 +5,7 @@ As components it is feed `embedded` and venue `embedded`, the market of the firs
 
 from __future__ import annotations
 
+from mmframe.builtin.exchange.components import build_feed, build_venue
 from mmframe.builtin.exchange.laboratory import Laboratory
 from mmframe.builtin.exchange.options import (
     EmbeddedFeedOptions,
@@ -12,7 +13,6 @@ from mmframe.builtin.exchange.options import (
     instruments,
     venue_assumptions,
 )
-from mmframe.builtin.exchange.ports import build_feed, build_venue
 from mmframe.plugin import FeedSpec, Mode, VenueSpec
 
 __all__ = ["FEEDS", "VENUES", "EmbeddedFeedOptions", "EmbeddedVenueOptions", "Laboratory"]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.orders import Action, VenueEvent
 
-__all__ = ["OWNER", "Account", "FeeSchedule"]
+__all__ = ["MAX_RESTING_ORDERS", "OWNER", "Account", "FeeSchedule"]
 
 OWNER = "strategy"
 """Owner of our orders in every market."""
@@ -44,6 +44,9 @@ OWNER = "strategy"
 _MAX_REMEMBERED_ORDERS = 100_000
 """Orders of one market known to queries and to the check for reused client ids; beyond it the oldest final ones are
 forgotten, as venues do after some days."""
+
+MAX_RESTING_ORDERS = 10_000
+"""Of ours in one market; the next one is rejected."""
 
 _EXACT = Context(prec=60)
 """More digits than the product of a price, a size and a rate can have."""
@@ -87,7 +90,7 @@ class Account:
         fees: What fills cost.
     """
 
-    __slots__ = ("_by_order_id", "_fees", "_instrument", "_latency_ns", "_market", "_matching", "_orders")
+    __slots__ = ("_by_order_id", "_fees", "_instrument", "_latency_ns", "_market", "_matching", "_orders", "_resting")
 
     def __init__(
         self, market: int, instrument: Instrument, matching: MatchingEngine, *, latency_ns: int, fees: FeeSchedule
@@ -99,6 +102,7 @@ class Account:
         self._fees = fees
         self._orders: dict[str, Order] = {}
         self._by_order_id: dict[int, Order] = {}
+        self._resting: list[Order] = []
 
     def act(self, action: Action, now_ns: int) -> list[VenueEvent]:
         """Carry out one request that has arrived and return its answers; the trades are for `on_executions`."""
@@ -264,11 +268,16 @@ class Account:
         return OpenOrdersReport(self._market, reports, now_ns, now_ns + self._latency_ns)
 
     def _open(self) -> list[Order]:
-        return [order for order in self._orders.values() if order.status is OrderStatus.OPEN]
+        """Return what rests, oldest first."""
+        self._resting = [order for order in self._resting if order.status is OrderStatus.OPEN]
+        return self._resting
 
     def _remember(self, order: Order) -> None:
         self._orders[order.client_id] = order
         self._by_order_id[order.order_id] = order
+        self._resting.append(order)
+        if len(self._resting) > 2 * MAX_RESTING_ORDERS:
+            self._open()
         if len(self._orders) > _MAX_REMEMBERED_ORDERS:
             oldest = next((known for known in self._orders.values() if known.status is not OrderStatus.OPEN), None)
             if oldest is not None:

@@ -35,6 +35,8 @@ _IOC = TimeInForce.IOC
 _JUMPS_PER_S = 0.1
 _JUMP_SHARE = 0.3
 """Share of the fundamental's variance that comes in jumps."""
+_RANGE = 50.0
+"""Farthest that the fundamental goes from where it began, up or down, as a factor."""
 _BELIEF_NOISE_BPS = 0.8
 """Standard deviation of a maker's error about the fundamental."""
 _BELIEF_PERSISTENCE = 0.8
@@ -95,6 +97,7 @@ class SyntheticFlow:
         "_options",
         "_patient",
         "_random",
+        "_range_ticks",
         "_rates",
         "_sizes",
         "_ticks_per_bps",
@@ -118,6 +121,7 @@ class SyntheticFlow:
         self.next_ns = start_ns
         self.fundamental_ticks = float(instrument.price_ticks(options.price))
         self._ticks_per_bps = self.fundamental_ticks / 10_000.0
+        self._range_ticks = (self.fundamental_ticks / _RANGE, self.fundamental_ticks * _RANGE)
         sigma = options.volatility_bps_per_sqrt_s / 10_000.0
         self._drift_sigma = sigma * math.sqrt(1.0 - _JUMP_SHARE)
         self._jump_sigma = sigma * math.sqrt(_JUMP_SHARE / _JUMPS_PER_S)
@@ -155,7 +159,7 @@ class SyntheticFlow:
         elif choice - noise < informed:
             self._take_mispriced()
         else:
-            self.fundamental_ticks *= 1.0 + self._jump_sigma * self._random.gauss(0.0, 1.0)
+            self._move_fundamental(self._jump_sigma)
         self._schedule()
 
     def _schedule(self) -> None:
@@ -165,8 +169,12 @@ class SyntheticFlow:
     def _drift(self, now_ns: int) -> None:
         elapsed_s = (now_ns - self._drift_ns) / 1e9
         self._drift_ns = now_ns
-        moved = self.fundamental_ticks * (1.0 + self._drift_sigma * math.sqrt(elapsed_s) * self._random.gauss(0.0, 1.0))
-        self.fundamental_ticks = moved if moved > 1.0 else 1.0
+        self._move_fundamental(self._drift_sigma * math.sqrt(elapsed_s))
+
+    def _move_fundamental(self, sigma: float) -> None:
+        moved = self.fundamental_ticks * (1.0 + sigma * self._random.gauss(0.0, 1.0))
+        low, high = self._range_ticks
+        self.fundamental_ticks = low if moved < low else min(moved, high)
 
     def _ladder(self) -> tuple[float, ...]:
         """Return distances of one maker's orders from its belief, in ticks, each maker a little differently."""

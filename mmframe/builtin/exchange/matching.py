@@ -74,10 +74,10 @@ _OPEN, _FILLED, _CANCELED = OrderStatus.OPEN, OrderStatus.FILLED, OrderStatus.CA
 _EXPIRED, _REJECTED = OrderStatus.EXPIRED, OrderStatus.REJECTED
 _ACCEPTED = Reject.NONE
 _GTC, _FOK = TimeInForce.GTC, TimeInForce.FOK
-_STP_NONE, _STP_MAKER, _STP_BOTH = (
+_STP_NONE, _STP_TAKER, _STP_MAKER = (
     SelfTradePrevention.NONE,
+    SelfTradePrevention.EXPIRE_TAKER,
     SelfTradePrevention.EXPIRE_MAKER,
-    SelfTradePrevention.EXPIRE_BOTH,
 )
 
 
@@ -129,6 +129,7 @@ class Order:
         version: Rises by one with every execution and amend; starts at 1.
         status: OPEN while it rests; FILLED, CANCELED, EXPIRED or REJECTED at the end.
         reject: Why it ended that way, `Reject.NONE` when filled or canceled on request.
+        prevention: What happens when it comes to a resting order of its owner, at its submit and at each amend.
     """
 
     __slots__ = (
@@ -141,6 +142,7 @@ class Order:
         "leaves_lots",
         "order_id",
         "owner",
+        "prevention",
         "price_ticks",
         "reject",
         "side",
@@ -158,6 +160,7 @@ class Order:
         size_lots: int,
         client_id: str,
         is_post_only: bool,  # noqa: FBT001
+        prevention: SelfTradePrevention,
     ) -> None:
         self.order_id = order_id
         self.owner = owner
@@ -166,6 +169,7 @@ class Order:
         self.size_lots = self.leaves_lots = size_lots
         self.client_id = client_id
         self.is_post_only = is_post_only
+        self.prevention = prevention
         self.filled_lots = 0
         self.version = 1
         self.status = _OPEN
@@ -322,12 +326,21 @@ class MatchingEngine:
         """
         self.begin()
         self._last_order_id += 1
-        order = Order(self._last_order_id, owner, side, price_ticks, size_lots, client_id, is_post_only)
+        order = Order(
+            self._last_order_id,
+            owner,
+            side,
+            price_ticks,
+            size_lots,
+            client_id,
+            is_post_only,
+            prevention or self._prevention,
+        )
         reject = self._refusal(owner, client_id, price_ticks, size_lots)
         if reject is not _ACCEPTED:
             return _end(order, _REJECTED, reject)
         if time_in_force is not _GTC or self.would_take(side, price_ticks):
-            self._match(order, time_in_force, prevention or self._prevention)
+            self._match(order, time_in_force)
             if order.status is not _OPEN:
                 return order
         self._enter(order)
@@ -345,11 +358,20 @@ class MatchingEngine:
         """Submit a market order and return it as it stands afterwards; what the book cannot fill is EXPIRED."""
         self.begin()
         self._last_order_id += 1
-        order = Order(self._last_order_id, owner, side, 0, size_lots, client_id, False)  # noqa: FBT003 - positional for speed
+        order = Order(
+            self._last_order_id,
+            owner,
+            side,
+            0,
+            size_lots,
+            client_id,
+            False,  # noqa: FBT003 - positional for speed
+            prevention or self._prevention,
+        )
         reject = self._refusal(owner, client_id, self._limits.min_price_ticks, size_lots)
         if reject is not _ACCEPTED:
             return _end(order, _REJECTED, reject)
-        self._take(order, _ANY_PRICE_KEY, prevention or self._prevention)
+        self._take(order, _ANY_PRICE_KEY)
         if order.status is _OPEN:
             _end(order, _EXPIRED, Reject.NO_LIQUIDITY)
         return order
@@ -402,7 +424,7 @@ class MatchingEngine:
         client_id: str = "",
         expected_version: int | None = None,
     ) -> Replacement:
-        """Cancel a resting order and submit another of the same owner and side.
+        """Cancel a resting order and submit another of the same owner, side and self-trade prevention.
 
         What can be told without the book (unknown order, version, sizes, band, client id) is checked first and leaves
         the old order UNCHANGED; a new order that then would take against post-only leaves CANCELED_ONLY.
@@ -521,16 +543,16 @@ class MatchingEngine:
             return Reject.WOULD_TAKE
         return self._refusal(order.owner, "", price_ticks, order.filled_lots + leaves_lots)
 
-    def _match(self, order: Order, time_in_force: TimeInForce, prevention: SelfTradePrevention) -> None:
+    def _match(self, order: Order, time_in_force: TimeInForce) -> None:
         """Trade an order that must or can trade at once; it is still OPEN when its remainder is to rest."""
         if order.is_post_only:
             _end(order, _REJECTED, Reject.WOULD_TAKE)
             return
         limit_key = order.price_ticks if order.side else -order.price_ticks
-        if time_in_force is _FOK and not self._is_fillable(order, limit_key, prevention):
+        if time_in_force is _FOK and not self._is_fillable(order, limit_key):
             _end(order, _EXPIRED, Reject.NOT_FILLABLE)
             return
-        self._take(order, limit_key, prevention)
+        self._take(order, limit_key)
         if time_in_force is not _GTC and order.status is _OPEN:
             _end(order, _EXPIRED, Reject.NO_LIQUIDITY)
 
@@ -560,7 +582,7 @@ class MatchingEngine:
         order.version += 1
         self.version += 1
         if self.would_take(order.side, price_ticks):
-            self._take(order, price_ticks if order.side else -price_ticks, self._prevention)
+            self._take(order, price_ticks if order.side else -price_ticks)
         if order.status is _OPEN:
             self._rest(order)
         else:
@@ -638,17 +660,18 @@ class MatchingEngine:
         if self._tracks_changes:
             self._half(order.side).changed.add(level.key)
 
-    def _take(self, taker: Order, limit_key: int, prevention: SelfTradePrevention) -> None:
+    def _take(self, taker: Order, limit_key: int) -> None:
         """Match an order that does not rest against the other side, down to `limit_key`."""
         half = self._bids if taker.side else self._asks
         keys, levels = half.keys, half.levels
+        prevention = taker.prevention
         owner = taker.owner if prevention is not _STP_NONE else ANONYMOUS
         while keys and keys[-1] >= limit_key:
             level = levels[keys[-1]]
             maker = level.first
             assert maker is not None, "an empty level is dropped at once"  # noqa: S101 - tells the type checker
             if owner and maker.owner == owner:
-                if prevention is not SelfTradePrevention.EXPIRE_TAKER:
+                if prevention is not _STP_TAKER:
                     self._unlink(maker)
                     self._finish(maker, _EXPIRED)
                     maker.reject = Reject.SELF_TRADE
@@ -695,10 +718,10 @@ class MatchingEngine:
         if self._tracks_changes:
             half.changed.add(level.key)
 
-    def _is_fillable(self, order: Order, limit_key: int, prevention: SelfTradePrevention) -> bool:
+    def _is_fillable(self, order: Order, limit_key: int) -> bool:
         """Tell whether a fill-or-kill order would be filled whole, orders of its own owner considered."""
         half = self._bids if order.side else self._asks
-        owner = order.owner
+        owner, prevention = order.owner, order.prevention
         sees_own = prevention is not _STP_NONE and owner in self._open_by_owner
         wanted = order.leaves_lots
         for key in reversed(half.keys):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from mmframe.builtin.exchange.account import Account, FeeSchedule
+from mmframe.builtin.exchange.account import MAX_RESTING_ORDERS, Account, FeeSchedule
 from mmframe.builtin.exchange.flow import SyntheticFlow
 from mmframe.builtin.exchange.matching import MatchingEngine, MatchingLimits, SelfTradePrevention
 from mmframe.domain.market import NEVER_NS, MarketBatch, MessageKind, Side
@@ -33,8 +33,8 @@ _LOOKAHEAD_NS = 1_000_000_000
 """How far the markets may run ahead of what is seen while no order of ours can arrive in between."""
 _WARM_UP_NS = 5_000_000_000
 """Trading before the opening that nobody sees: the first snapshot is of a market in its stride."""
-_MAX_OWN_ORDERS = 10_000
 _MAX_ORDERS = 1_000_000
+"""Resting orders of everybody in one market."""
 
 _Message = tuple[int, int, int, int, list[tuple[int, int, int]]]
 """Receive time, market, kind, exchange time, changes."""
@@ -85,7 +85,7 @@ class _Market:
                 min_size_lots=instrument.min_size_lots,
                 max_size_lots=2**53 if instrument.max_size_lots is None else instrument.max_size_lots,
                 max_open_orders=_MAX_ORDERS,
-                max_open_orders_per_owner=_MAX_OWN_ORDERS,
+                max_open_orders_per_owner=MAX_RESTING_ORDERS,
             ),
             prevention=access.prevention,
             tracks_changes=True,

@@ -25,10 +25,10 @@ PREVENTIONS = st.sampled_from([None, *SelfTradePrevention])
 
 
 class PlainOrder:
-    def __init__(self, order_id, owner, side, price, size, client_id, post_only):
+    def __init__(self, order_id, owner, side, price, size, client_id, post_only, prevention):
         self.order_id, self.owner, self.side, self.price = order_id, owner, side, price
         self.size, self.leaves, self.filled, self.version = size, size, 0, 1
-        self.client_id, self.post_only = client_id, post_only
+        self.client_id, self.post_only, self.prevention = client_id, post_only, prevention
         self.status, self.reject = OrderStatus.OPEN, Reject.NONE
         self.priority = 0
 
@@ -71,9 +71,9 @@ class PlainMatcher:
             return Reject.DUPLICATE_CLIENT_ID
         return Reject.NONE
 
-    def new(self, owner, side, price, size, client_id, post_only=False):
+    def new(self, owner, side, price, size, client_id, prevention, post_only=False):
         self.last_id += 1
-        return PlainOrder(self.last_id, owner, side, price, size, client_id, post_only)
+        return PlainOrder(self.last_id, owner, side, price, size, client_id, post_only, prevention)
 
     def rest(self, order):
         self.last_priority += 1
@@ -82,15 +82,15 @@ class PlainMatcher:
             self.resting.append(order)
 
     def limit(self, owner, side, price, size, tif, post_only, client_id, prevention):  # noqa: PLR0911 - rule by rule
-        order = self.new(owner, side, price, size, client_id, post_only)
+        order = self.new(owner, side, price, size, client_id, prevention, post_only)
         reject = self.refusal(owner, client_id, price, size)
         if reject is not Reject.NONE:
             return order.end(OrderStatus.REJECTED, reject)
         if post_only and (tif != TimeInForce.GTC or self.facing(side, price)):
             return order.end(OrderStatus.REJECTED, Reject.WOULD_TAKE)
-        if tif == TimeInForce.FOK and not self.could_fill(order, prevention):
+        if tif == TimeInForce.FOK and not self.could_fill(order):
             return order.end(OrderStatus.EXPIRED, Reject.NOT_FILLABLE)
-        self.trade(order, price, prevention)
+        self.trade(order, price)
         if order.status is not OrderStatus.OPEN:
             return order
         if tif != TimeInForce.GTC:
@@ -103,35 +103,35 @@ class PlainMatcher:
         return order
 
     def market(self, owner, side, size, client_id, prevention):
-        order = self.new(owner, side, 0, size, client_id)
+        order = self.new(owner, side, 0, size, client_id, prevention)
         reject = self.refusal(owner, client_id, None, size)
         if reject is not Reject.NONE:
             return order.end(OrderStatus.REJECTED, reject)
-        self.trade(order, None, prevention)
+        self.trade(order, None)
         return order if order.status is not OrderStatus.OPEN else order.end(OrderStatus.EXPIRED, Reject.NO_LIQUIDITY)
 
-    def could_fill(self, order, prevention):
+    def could_fill(self, order):
         available = 0
         for maker in self.facing(order.side, order.price):
             if order.owner and maker.owner == order.owner:
-                if prevention is SelfTradePrevention.EXPIRE_MAKER:
+                if order.prevention is SelfTradePrevention.EXPIRE_MAKER:
                     continue
-                if prevention is not SelfTradePrevention.NONE:
+                if order.prevention is not SelfTradePrevention.NONE:
                     break
             available += maker.leaves
         return available >= order.leaves
 
-    def trade(self, taker, price, prevention):
+    def trade(self, taker, price):
         while taker.leaves:
             facing = self.facing(taker.side, price)
             if not facing:
                 return
             maker = facing[0]
-            if taker.owner and maker.owner == taker.owner and prevention is not SelfTradePrevention.NONE:
-                if prevention in {SelfTradePrevention.EXPIRE_MAKER, SelfTradePrevention.EXPIRE_BOTH}:
+            if taker.owner and maker.owner == taker.owner and taker.prevention is not SelfTradePrevention.NONE:
+                if taker.prevention in {SelfTradePrevention.EXPIRE_MAKER, SelfTradePrevention.EXPIRE_BOTH}:
                     self.resting.remove(maker)
                     self.prevented.append(maker.end(OrderStatus.EXPIRED, Reject.SELF_TRADE))
-                if prevention in {SelfTradePrevention.EXPIRE_TAKER, SelfTradePrevention.EXPIRE_BOTH}:
+                if taker.prevention in {SelfTradePrevention.EXPIRE_TAKER, SelfTradePrevention.EXPIRE_BOTH}:
                     taker.end(OrderStatus.EXPIRED, Reject.SELF_TRADE)
                     return
                 continue
@@ -167,7 +167,7 @@ class PlainMatcher:
         if keeps_place:
             return Reject.NONE
         self.resting.remove(order)
-        self.trade(order, price, self.prevention)
+        self.trade(order, price)
         if order.status is OrderStatus.OPEN:
             self.rest(order)
         return Reject.NONE
@@ -180,7 +180,7 @@ class PlainMatcher:
         if reject is not Reject.NONE:
             return OrderStatus.UNCHANGED, None, reject
         self.cancel(old)
-        new = self.limit(old.owner, old.side, price, size, TimeInForce.GTC, post_only, client_id, self.prevention)
+        new = self.limit(old.owner, old.side, price, size, TimeInForce.GTC, post_only, client_id, old.prevention)
         status = OrderStatus.CANCELED_ONLY if new.status is OrderStatus.REJECTED else OrderStatus.REPLACED
         return status, new, new.reject
 
