@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -233,3 +235,23 @@ def test_progress_runs_from_nothing_to_all(recording):
 
     assert isinstance(batches[0], MarketBatch)
     assert history.progress() == 1.0
+
+
+def test_memory_does_not_grow_with_the_file(recording):
+    def peak(name, rows):
+        recording.changes(
+            name,
+            recording.change(0, "bid", "100", "1", snapshot=True),
+            *(recording.change(ms, "bid", "100", f"{ms % 9999}.{ms % 1000:03}") for ms in range(1, rows)),
+        )
+        history = recording.history(paths=(name,))
+        tracemalloc.start()
+        messages = sum(len(batch) for batch in history.batches())
+        _, most_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert messages == rows
+        return most_bytes
+
+    small = peak("small.csv.gz", 20_000)
+
+    assert peak("large.csv.gz", 80_000) < 1.5 * small

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from mmframe.domain.grid import price_column, size_column
 from mmframe.domain.market import MarketBatch, MessageKind, Side
 from mmframe.errors import DataError, DomainError
-from mmframe_tardis.grid import price_column, size_column
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
