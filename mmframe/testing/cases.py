@@ -310,9 +310,9 @@ _HISTORY = (
     ),
     Case(
         "MM-H02",
-        "Receive time never goes back from batch to batch.",
+        "Receive time never goes back, within a batch, between batches and between markets.",
         "The driver merges markets and venue events by receive time; going back is look-ahead.",
-        "Merge files by receive time before cutting batches.",
+        "Merge files by receive time, and end a market's batch where another market's message comes between.",
     ),
     Case(
         "MM-H03",

@@ -568,6 +568,7 @@ def _torn():
         ([_torn()], "MM-H01"),
         ([make_batch(_BOOK, market=3)], "MM-H01"),
         ([make_batch(_BOOK), make_batch(_BOOK, start_ns=START_NS - 1)], "MM-H02"),
+        ([make_batch(_BOOK, gap(), _BOOK), make_batch(_BOOK, start_ns=START_NS + 1)], "MM-H02"),
         ([make_batch(delta(bids=[(99, 1)]), _BOOK)], "MM-H04"),
         ([make_batch(_BOOK, gap(), delta(bids=[(99, 1)]))], "MM-H04"),
         ([make_batch(_BOOK, *[delta(bids=[(99, 1)])] * 100)], "MM-H06"),
