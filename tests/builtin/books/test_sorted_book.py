@@ -92,6 +92,25 @@ def test_a_side_eaten_level_by_level_stays_exact_through_every_refill(side):
 
 
 @pytest.mark.parametrize("side", SIDES)
+def test_the_level_at_the_edge_of_the_window_may_leave_and_come_back(side):
+    book, reference = SortedBook(), ReferenceBook()
+    edge = BEST[side] + AWAY[side] * 127
+    messages = [
+        [(side, BEST[side] + AWAY[side] * depth, 1) for depth in range(600)],
+        [(side, edge, 0)],
+        [(side, edge, 5)],
+        [(side, edge, 0)],
+    ]
+
+    for message in messages:
+        for each in (book, reference):
+            apply(each, message)
+
+        for ticks in (edge - 1, edge, edge + 1):
+            assert book.lots_through(side, ticks) == reference.lots_through(side, ticks)
+
+
+@pytest.mark.parametrize("side", SIDES)
 def test_a_market_that_runs_away_keeps_the_best_levels_in_reach(side):
     book, reference = SortedBook(), ReferenceBook()
 
