@@ -88,11 +88,14 @@ class VirtualDriver:
                 session.advance_to(self._end_ns)
                 return "duration"
             if not session.started_ns:
+                # Virtual time begins with the market. An engine that takes back orders wants to be called at once, at
+                # 0; from there the clock would have to walk all the way, second by second.
+                now_ns = min(market_ns, venue.next_event_ns)
                 self._begin(now_ns)
             reason = self._between_steps(now_ns)
             if reason is not None:
                 return reason
-            if self._speed is None and market_ns == now_ns and venue.next_event_ns > now_ns:
+            if self._speed is None and market_ns == now_ns < venue.next_event_ns and engine.wake_ns >= now_ns:
                 self._run_messages(source)
             else:
                 self._step(now_ns, market_ns)
