@@ -441,7 +441,15 @@ class MatchingEngine:
         if reject is not _ACCEPTED:
             return Replacement(OrderStatus.UNCHANGED, None, reject)
         self.cancel(order_id)
-        order = self.limit(old.owner, old.side, price_ticks, size_lots, is_post_only=is_post_only, client_id=client_id)
+        order = self.limit(
+            old.owner,
+            old.side,
+            price_ticks,
+            size_lots,
+            is_post_only=is_post_only,
+            client_id=client_id,
+            prevention=old.prevention,
+        )
         status = OrderStatus.CANCELED_ONLY if order.status is _REJECTED else OrderStatus.REPLACED
         return Replacement(status, order, order.reject)
 

@@ -2,7 +2,8 @@
 
 The feed and the venue of a strategy are two doors to one `Exchange`. It advances on request only. What happens at `t`
 is seen at `t + feed latency`; what we send at `t` arrives at `t + order latency`. Nothing depends on how often it is
-polled: the order of events follows from their times alone, and at equal times ours comes before the crowd's.
+polled: the order of events follows from their times alone. At equal times ours comes before the crowd's, but after what
+could be seen when it was sent.
 """
 
 from __future__ import annotations
@@ -212,6 +213,8 @@ class Exchange:
         if self._settings is None:
             msg = "venue 'embedded': there is no embedded market to trade in"
             raise DomainError(msg, hint='use it together with [feed] use = "embedded", or choose venue "simulated"')
+        # With no latency at all an order arrives at the instant of its sending: after all that was to be seen by then.
+        self._advance(now_ns)
         arrival_ns = now_ns + self._access.order_latency_ns
         self._arrivals.append((arrival_ns, action))
         self._next_ns = min(self._next_ns, arrival_ns)
