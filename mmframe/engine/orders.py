@@ -42,6 +42,9 @@ _PARTIALLY_FILLED = OrderState.PARTIALLY_FILLED
 _UNKNOWN = OrderState.UNKNOWN
 
 _IN_FLIGHT = frozenset({OrderState.INTENT, OrderState.SENT, OrderState.PENDING_CANCEL, OrderState.PENDING_REPLACE})
+_REPLACE_OUTCOMES = frozenset(
+    {OrderStatus.REPLACED, OrderStatus.BOTH_LIVE, OrderStatus.CANCELED_ONLY, OrderStatus.UNCHANGED}
+)
 _NEVER_RESTED = frozenset({OrderState.NOT_PLACED, OrderState.REJECTED})
 
 
@@ -53,12 +56,17 @@ class TrackedOrder:
         pending_leaves_lots: What an amend under way would leave resting; 0 when there is none.
         awaits_fills_lots: Fills that the venue's cumulation says exist and that have not arrived yet.
         ends_as: The final state to take once those fills have arrived.
-        request_ns: When the last request for this order was made.
-        absences: 'Not found' answers in a row.
+        request_ns: When the last request for this order was made; `NEVER_NS` while that is not known.
+        amended_version: The version that the last amend named: what has it, or an older one, is no answer to it.
+        replaces: Client id of the order whose place it is to take.
+        absences: 'Not found' answers in a row, a query interval apart.
+        absent_ns: When the last of them was counted.
     """
 
     __slots__ = (
         "absences",
+        "absent_ns",
+        "amended_version",
         "awaits_fills_lots",
         "client_id",
         "ends_as",
@@ -70,6 +78,7 @@ class TrackedOrder:
         "pending_price_ticks",
         "price_ticks",
         "replacement_id",
+        "replaces",
         "request_ns",
         "side",
         "size_lots",
@@ -90,13 +99,16 @@ class TrackedOrder:
         self.venue_order_id = ""
         self.pending_price_ticks = 0
         self.pending_leaves_lots = 0
+        self.amended_version = 0
         self.replacement_id = ""
+        self.replaces = ""
         self.awaits_fills_lots = 0
         self.ends_as: OrderState | None = None
         self.has_been_open = False
         self.request_ns = 0
         self.last_query_ns = 0
         self.absences = 0
+        self.absent_ns = 0
 
     def __repr__(self) -> str:
         return (
@@ -149,7 +161,7 @@ class OrderTracker:
         live: Orders that are not final, by client id, oldest first.
         deadline_ns: When `expire` is next to be called.
         stray_ids: Client ids that rest at the venue and should not.
-        refusals_in_a_row: By `Side`: submits refused by the venue since the last one accepted.
+        refusals_in_a_row: By `Side`: submits and changes refused by the venue since the last one accepted.
         revision: Grows with every call that may have changed an order.
     """
 
@@ -226,6 +238,7 @@ class OrderTracker:
         order = self.live[action.client_id]
         order.pending_price_ticks = action.price_ticks
         order.pending_leaves_lots = action.leaves_lots
+        order.amended_version = action.expected_version
         self._requested(order, OrderState.PENDING_REPLACE, now_ns)
 
     def on_replace(self, action: Replace, now_ns: int) -> None:
@@ -235,6 +248,7 @@ class OrderTracker:
         old.replacement_id = action.new_client_id
         self._requested(old, OrderState.PENDING_REPLACE, now_ns)
         new = TrackedOrder(self.market, action.new_client_id, old.side, action.price_ticks, action.size_lots)
+        new.replaces = action.client_id
         self.live[action.new_client_id] = new
         self.submitted_count += 1
         self._requested(new, OrderState.SENT, now_ns)
@@ -260,7 +274,7 @@ class OrderTracker:
         self.revision += 1
         order = self.live.get(update.client_id)
         if order is None:
-            return self._unmatched(update)
+            return self._unmatched(update, now_ns)
         if update.version and update.version < order.version:
             return order.state
         if update.venue_order_id:
@@ -276,6 +290,7 @@ class OrderTracker:
             return None
         order.filled_lots += fill.size_lots
         order.absences = 0
+        is_first_sign = not order.has_been_open
         order.has_been_open = True
         if order.pending_leaves_lots:
             order.pending_leaves_lots = max(0, order.pending_leaves_lots - fill.size_lots)
@@ -283,9 +298,12 @@ class OrderTracker:
             order.awaits_fills_lots = max(0, order.awaits_fills_lots - fill.size_lots)
             if not order.awaits_fills_lots:
                 self._finish(order, order.ends_as)
-        elif order.filled_lots >= order.size_lots and order.state is not OrderState.PENDING_REPLACE:
+        elif order.state is OrderState.PENDING_REPLACE:
+            pass
+        elif order.filled_lots >= order.size_lots and not order.pending_leaves_lots:
             self._finish(order, OrderState.FILLED)
-        elif order.state in {OrderState.OPEN, OrderState.SENT, OrderState.UNKNOWN}:
+        elif order.state in {OrderState.OPEN, OrderState.SENT} or (order.state is _UNKNOWN and is_first_sign):
+            # It proves that a submit was placed, and nothing of a later cancel or amend whose outcome is not known.
             order.state = OrderState.PARTIALLY_FILLED
         return order
 
@@ -301,11 +319,13 @@ class OrderTracker:
             order.absences = 0
             order.version = max(order.version, entry.version)
             order.venue_order_id = entry.venue_order_id or order.venue_order_id
-            if order.state in {OrderState.UNKNOWN, OrderState.SENT, OrderState.INTENT}:
+            if order.state in {OrderState.UNKNOWN, OrderState.SENT, OrderState.INTENT} and not self._can_still_change(
+                order, entry.price_ticks, entry.size_lots, now_ns
+            ):
                 order.price_ticks, order.size_lots = entry.price_ticks, entry.size_lots
                 self._rest(order)
         for order in list(self.live.values()):
-            if order.client_id not in listed and order.state is OrderState.UNKNOWN:
+            if order.client_id not in listed and (order.state is OrderState.UNKNOWN or order.is_resting):
                 self._absent(order, now_ns)
 
     def expire(self, now_ns: int) -> list[TrackedOrder]:
@@ -321,6 +341,8 @@ class OrderTracker:
                     continue
                 order.state = OrderState.UNKNOWN
             if order.state is OrderState.UNKNOWN:
+                if order.request_ns == NEVER_NS:
+                    order.request_ns = now_ns
                 if now_ns >= order.last_query_ns + self._query_interval_ns:
                     order.last_query_ns = now_ns
                     due.append(order)
@@ -339,17 +361,19 @@ class OrderTracker:
         order.venue_order_id = restored.venue_order_id
         order.has_been_open = restored.state not in {OrderState.INTENT, OrderState.SENT}
         order.state = OrderState.UNKNOWN
+        # Its last request may have left just before the process died: it counts as made when the first query is.
+        order.request_ns = NEVER_NS
         self.live[order.client_id] = order
         self.deadline_ns = 0
 
     def _apply_status(self, order: TrackedOrder, update: OrderUpdate, now_ns: int) -> None:
         status = update.status
         if status is OrderStatus.OPEN:
-            self._on_open(order, update)
+            self._on_open(order, update, now_ns)
         elif status is OrderStatus.FILLED:
             if update.size_lots:
                 order.size_lots = update.size_lots
-            self._end(order, OrderState.FILLED, order.size_lots, now_ns)
+            self._end(order, OrderState.FILLED, update.filled_lots or order.size_lots, now_ns)
         elif status is OrderStatus.CANCELED:
             self._end(order, OrderState.CANCELED, update.filled_lots, now_ns)
         elif status is OrderStatus.EXPIRED:
@@ -366,14 +390,18 @@ class OrderTracker:
         else:
             self._on_replace_outcome(order, update, now_ns)
 
-    def _on_open(self, order: TrackedOrder, update: OrderUpdate) -> None:
+    def _on_open(self, order: TrackedOrder, update: OrderUpdate, now_ns: int) -> None:
         order.absences = 0
-        order.version = max(order.version, update.version)
         answers_amend = update.request is Request.AMEND
-        if order.state is OrderState.PENDING_REPLACE and not answers_amend:
-            # News of the order as it was; the amend's own answer is still to come.
+        is_old = answers_amend and 0 < update.version <= order.amended_version
+        order.version = max(order.version, update.version)
+        state = order.state
+        if state is OrderState.PENDING_REPLACE and (is_old or not answers_amend):
+            # News of the order as it was; the change's own answer is still to come.
             return
-        if order.state is OrderState.PENDING_CANCEL:
+        if state is OrderState.PENDING_CANCEL and not answers_amend:
+            return
+        if not answers_amend and self._can_still_change(order, update.price_ticks, update.size_lots, now_ns):
             return
         if update.price_ticks:
             order.price_ticks = update.price_ticks
@@ -382,44 +410,81 @@ class OrderTracker:
         elif answers_amend and order.pending_leaves_lots:
             order.price_ticks = order.pending_price_ticks
             order.size_lots = order.filled_lots + order.pending_leaves_lots
-        self.refusals_in_a_row[order.side] = 0
+        if update.request is Request.SUBMIT or answers_amend:
+            self.refusals_in_a_row[order.side] = 0
+        if state is OrderState.PENDING_CANCEL:
+            order.pending_leaves_lots = order.pending_price_ticks = 0
+            return
         self._rest(order)
+
+    def _can_still_change(self, order: TrackedOrder, price_ticks: int, size_lots: int, now_ns: int) -> bool:
+        """Tell whether an amend of unknown outcome may take effect after the venue said how the order stands."""
+        if not order.pending_leaves_lots or now_ns >= order.request_ns + self._acknowledge_timeout_ns:
+            return False
+        is_as_amended = (price_ticks, size_lots) == (
+            order.pending_price_ticks,
+            order.filled_lots + order.pending_leaves_lots,
+        )
+        return not is_as_amended
 
     def _on_unchanged(self, order: TrackedOrder, update: OrderUpdate, now_ns: int) -> None:
         """A cancel, amend or replace was refused. Unless the venue says that the order rests, it must be asked."""
-        if order.replacement_id:
-            new = self.live.get(order.replacement_id)
+        is_cancel = update.request is Request.CANCEL
+        if is_cancel and order.state is OrderState.PENDING_REPLACE:
+            # The refusal of an earlier cancel; the change's own answer is still to come.
+            return
+        if not is_cancel:
+            self.refusals_in_a_row[order.side] += 1
+            order.pending_leaves_lots = order.pending_price_ticks = 0
+            new = self._replacement_of(update)
             if new is not None:
                 self._finish(new, OrderState.REJECTED)
             order.replacement_id = ""
-        order.pending_leaves_lots = 0
-        if not update.size_lots:
+        order.version = max(order.version, update.version)
+        if update.size_lots:
+            order.price_ticks = update.price_ticks or order.price_ticks
+            order.size_lots = update.size_lots
+        if order.state is OrderState.PENDING_CANCEL and not is_cancel:
+            return
+        if not update.size_lots or order.pending_leaves_lots:
             self._unknown(order, now_ns)
             return
-        order.price_ticks = update.price_ticks or order.price_ticks
-        order.size_lots = update.size_lots
-        order.version = max(order.version, update.version)
         self._rest(order)
 
     def _on_replace_outcome(self, order: TrackedOrder, update: OrderUpdate, now_ns: int) -> None:
-        new = self.live.get(update.new_client_id or order.replacement_id)
+        self._settle_replacement(update, now_ns)
         order.replacement_id = ""
         if update.status is OrderStatus.BOTH_LIVE:
             self._rest(order)
         else:
             self._end(order, OrderState.CANCELED, update.filled_lots, now_ns)
+
+    def _settle_replacement(self, update: OrderUpdate, now_ns: int) -> None:
+        """Apply the outcome of a replace to the order that was to take the old one's place."""
+        new = self._replacement_of(update)
         if new is None:
             return
         if update.status is OrderStatus.CANCELED_ONLY:
             self.refusals_in_a_row[new.side] += 1
             self._end(new, OrderState.REJECTED, 0, now_ns)
+        elif update.status is OrderStatus.UNCHANGED:
+            self._finish(new, OrderState.REJECTED)
         elif new.state is OrderState.SENT:
             new.version = max(new.version, update.version)
             self._rest(new)
 
+    def _replacement_of(self, update: OrderUpdate) -> TrackedOrder | None:
+        """Return the order that a replace of the update's order was to place, unless it has shown up already."""
+        if update.new_client_id:
+            new = self.live.get(update.new_client_id)
+        else:
+            new = next((order for order in self.live.values() if order.replaces == update.client_id), None)
+        return None if new is None or new.has_been_open else new
+
     def _rest(self, order: TrackedOrder) -> None:
         order.pending_leaves_lots = 0
         order.pending_price_ticks = 0
+        order.replacement_id = ""
         order.has_been_open = True
         order.absences = 0
         if order.filled_lots >= order.size_lots:
@@ -446,11 +511,14 @@ class OrderTracker:
 
     def _absent(self, order: TrackedOrder, now_ns: int) -> None:
         """Count one answer 'not found'. Proof needs several, and that the request can no longer take effect."""
-        order.absences += 1
+        if order.state is not OrderState.UNKNOWN:
+            self._unknown(order, now_ns)
+        if not order.absences or now_ns >= order.absent_ns + self._query_interval_ns:
+            # Told twice, or late and thus close to the next one, it is one answer.
+            order.absences += 1
+            order.absent_ns = now_ns
         is_overdue = now_ns >= order.request_ns + self._acknowledge_timeout_ns
         if order.absences < ABSENCE_ROUNDS or not is_overdue:
-            if order.state is not OrderState.UNKNOWN:
-                self._unknown(order, now_ns)
             return
         self._finish(order, OrderState.CANCELED if order.has_been_open else OrderState.NOT_PLACED)
 
@@ -469,8 +537,11 @@ class OrderTracker:
         if len(self._finished) > _MAX_FINISHED:
             self._finished.popitem(last=False)
 
-    def _unmatched(self, update: OrderUpdate) -> OrderState | None:
+    def _unmatched(self, update: OrderUpdate, now_ns: int) -> OrderState | None:
         self.unmatched_count += 1
+        if update.request is Request.REPLACE and update.status in _REPLACE_OUTCOMES:
+            # The old order filled or was cancelled before the answer: that still says what became of the new one.
+            self._settle_replacement(update, now_ns)
         if update.status is not OrderStatus.OPEN:
             return self._finished.get(update.client_id)
         # A late acknowledgement of an order that has filled is normal. One of an order that we hold for never placed

@@ -121,8 +121,8 @@ def test_an_order_that_was_open_and_is_proved_absent_ends_as_canceled():
     opened(orders)
     orders.on_update(update("c-1", OrderStatus.UNKNOWN, Request.CANCEL), TIMEOUT_NS)
 
-    for _ in range(2):
-        state = orders.on_update(update("c-1", OrderStatus.NOT_FOUND, Request.QUERY), 2 * TIMEOUT_NS)
+    for now_ns in (2 * TIMEOUT_NS, 2 * TIMEOUT_NS + QUERY_NS):
+        state = orders.on_update(update("c-1", OrderStatus.NOT_FOUND, Request.QUERY), now_ns)
 
     assert state is OrderState.CANCELED
 
@@ -312,10 +312,10 @@ def test_an_order_proved_absent_that_shows_up_after_all_is_a_stray():
     orders = tracker()
     submitted(orders)
     orders.expire(TIMEOUT_NS)
-    for _ in range(2):
-        orders.on_update(update("c-1", OrderStatus.NOT_FOUND, Request.QUERY), TIMEOUT_NS)
+    for now_ns in (TIMEOUT_NS, TIMEOUT_NS + QUERY_NS):
+        orders.on_update(update("c-1", OrderStatus.NOT_FOUND, Request.QUERY), now_ns)
 
-    orders.on_update(update("c-1", OrderStatus.OPEN, Request.STREAM), TIMEOUT_NS + 1)
+    orders.on_update(update("c-1", OrderStatus.OPEN, Request.STREAM), TIMEOUT_NS + QUERY_NS + 1)
 
     assert orders.stray_ids == ["c-1"]
 
@@ -339,6 +339,218 @@ def test_an_empty_tracker_has_no_deadline():
     assert orders.deadline_ns == NEVER_NS
     assert len(orders) == 0
     assert "c-1" in repr(submitted(orders))
+
+
+def test_a_fill_does_not_settle_an_amend_of_unknown_outcome():
+    orders = tracker()
+    order = opened(orders)
+    orders.on_amend(Amend(0, "c-1", 101, 25, 1), 10)
+    orders.on_update(update("c-1", OrderStatus.UNKNOWN, Request.AMEND), 11)
+
+    orders.on_fill(fill(lots=10))
+
+    # Without the amend the order is filled; with it, 15 lots more can fill.
+    assert (order.state, orders.reserved_lots(Side.BUY)) == (OrderState.UNKNOWN, 15)
+    assert "c-1" in orders.live
+
+
+def test_a_fill_does_not_settle_a_cancel_of_unknown_outcome():
+    orders = tracker()
+    order = opened(orders)
+    orders.on_cancel(Cancel(0, "c-1"), 10)
+    orders.on_update(update("c-1", OrderStatus.UNKNOWN, Request.CANCEL), 11)
+
+    orders.on_fill(fill(lots=4))
+
+    assert (order.state, orders.reserved_lots(Side.BUY)) == (OrderState.UNKNOWN, 6)
+    assert orders.expire(11) == [order]
+
+
+def test_a_fill_proves_that_a_submit_of_unknown_outcome_was_placed():
+    orders = tracker()
+    order = submitted(orders)
+    orders.on_update(update("c-1", OrderStatus.UNKNOWN), 11)
+
+    orders.on_fill(fill(lots=4))
+
+    assert order.state is OrderState.PARTIALLY_FILLED
+
+
+@pytest.mark.parametrize("request_", [Request.QUERY, Request.STREAM], ids=lambda value: value.value)
+def test_news_of_an_order_does_not_settle_an_amend_that_may_still_take_effect(request_):
+    orders = tracker()
+    order = opened(orders)
+    orders.on_amend(Amend(0, "c-1", 101, 25, 1), 10)
+    orders.on_update(update("c-1", OrderStatus.UNKNOWN, Request.AMEND), 11)
+    as_before = update("c-1", OrderStatus.OPEN, request_, price_ticks=100, size_lots=10, version=1)
+
+    orders.on_update(as_before, 12)
+    assert (order.state, orders.reserved_lots(Side.BUY)) == (OrderState.UNKNOWN, 25)
+    orders.on_update(as_before, 10 + TIMEOUT_NS)
+
+    assert (order.state, orders.reserved_lots(Side.BUY)) == (OrderState.OPEN, 10)
+
+
+def test_news_of_an_order_as_the_amend_wants_it_settles_the_amend():
+    orders = tracker()
+    order = opened(orders)
+    orders.on_amend(Amend(0, "c-1", 101, 25, 1), 10)
+    orders.on_update(update("c-1", OrderStatus.UNKNOWN, Request.AMEND), 11)
+
+    orders.on_update(update("c-1", OrderStatus.OPEN, Request.QUERY, price_ticks=101, size_lots=25, version=2), 12)
+
+    assert (order.state, order.price_ticks, orders.reserved_lots(Side.BUY)) == (OrderState.OPEN, 101, 25)
+
+
+def test_the_late_answer_of_an_earlier_amend_is_not_the_answer_of_the_next():
+    orders = tracker()
+    order = opened(orders)
+    orders.on_amend(Amend(0, "c-1", 101, 12, 1), 10)
+    orders.expire(10 + TIMEOUT_NS)
+    told = {"price_ticks": 101, "size_lots": 12, "version": 2}
+    orders.on_update(update("c-1", OrderStatus.OPEN, Request.QUERY, **told), 20 + TIMEOUT_NS)
+    orders.on_amend(Amend(0, "c-1", 102, 30, 2), 30 + TIMEOUT_NS)
+
+    orders.on_update(update("c-1", OrderStatus.OPEN, Request.AMEND, **told), 40 + TIMEOUT_NS)
+
+    assert (order.state, orders.reserved_lots(Side.BUY)) == (OrderState.PENDING_REPLACE, 30)
+
+
+def test_the_late_refusal_of_a_cancel_does_not_settle_a_change_under_way():
+    orders = tracker()
+    order = opened(orders)
+    orders.on_replace(Replace(0, "c-1", "c-2", 101, 7), 10)
+
+    orders.on_update(update("c-1", OrderStatus.UNCHANGED, Request.CANCEL, size_lots=10), 11)
+
+    assert order.state is OrderState.PENDING_REPLACE
+    assert orders.reserved_lots(Side.BUY) == 17
+
+
+def test_a_refused_cancel_says_nothing_of_an_amend_without_answer():
+    orders = tracker()
+    order = opened(orders)
+    orders.on_amend(Amend(0, "c-1", 101, 25, 1), 10)
+    orders.on_cancel_all(11)
+
+    orders.on_update(update("c-1", OrderStatus.UNCHANGED, Request.CANCEL, size_lots=10), 12)
+
+    assert (order.state, orders.reserved_lots(Side.BUY)) == (OrderState.UNKNOWN, 25)
+
+
+def test_an_amend_that_is_answered_while_a_cancel_is_under_way_takes_effect():
+    orders = tracker()
+    order = opened(orders)
+    orders.on_amend(Amend(0, "c-1", 101, 25, 1), 10)
+    orders.on_cancel_all(11)
+
+    orders.on_update(update("c-1", OrderStatus.OPEN, Request.AMEND, price_ticks=101, size_lots=25, version=2), 12)
+    assert (order.state, order.price_ticks, order.size_lots) == (OrderState.PENDING_CANCEL, 101, 25)
+    orders.on_update(update("c-1", OrderStatus.UNCHANGED, Request.CANCEL), 13)
+
+    assert (order.state, orders.reserved_lots(Side.BUY)) == (OrderState.UNKNOWN, 25)
+
+
+def test_a_refused_cancel_leaves_what_once_replaced_the_order_alone():
+    orders = tracker()
+    opened(orders)
+    orders.on_replace(Replace(0, "c-1", "c-2", 101, 7), 10)
+    orders.expire(10 + TIMEOUT_NS)
+    orders.on_update(update("c-1", OrderStatus.OPEN, Request.QUERY, size_lots=10, version=1), 10 + TIMEOUT_NS)
+    orders.on_cancel(Cancel(0, "c-1"), 11 + TIMEOUT_NS)
+
+    orders.on_update(update("c-1", OrderStatus.UNCHANGED, Request.CANCEL, size_lots=10), 12 + TIMEOUT_NS)
+
+    assert orders.reserved_lots(Side.BUY) == 17
+    assert orders.live["c-2"].state is OrderState.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("status", "new"),
+    [
+        (OrderStatus.UNCHANGED, OrderState.REJECTED),
+        (OrderStatus.CANCELED_ONLY, OrderState.REJECTED),
+        (OrderStatus.REPLACED, OrderState.OPEN),
+    ],
+    ids=lambda value: value.value,
+)
+@pytest.mark.parametrize("names_new", [True, False], ids=["named", "not named"])
+def test_a_replace_that_is_answered_after_its_order_has_filled_is_settled_at_once(status, new, names_new):
+    orders = tracker()
+    opened(orders)
+    orders.on_replace(Replace(0, "c-1", "c-2", 101, 7), 10)
+    orders.on_update(update("c-1", OrderStatus.FILLED, Request.STREAM, size_lots=10, filled_lots=10), 11)
+    orders.on_fill(fill(lots=10))
+    second = orders.live["c-2"]
+
+    orders.on_update(update("c-1", status, Request.REPLACE, new_client_id="c-2" if names_new else ""), 12)
+
+    assert second.state is new
+
+
+def test_one_answer_told_twice_is_one_round():
+    orders = tracker()
+    order = submitted(orders)
+    orders.expire(TIMEOUT_NS)
+
+    for _ in range(3):
+        orders.on_update(update("c-1", OrderStatus.NOT_FOUND, Request.QUERY), TIMEOUT_NS + 1)
+
+    assert order.state is OrderState.UNKNOWN
+    orders.on_update(update("c-1", OrderStatus.NOT_FOUND, Request.QUERY), TIMEOUT_NS + 1 + QUERY_NS)
+    assert orders.final_state("c-1") is OrderState.NOT_PLACED
+
+
+def test_a_restored_order_is_not_absent_before_its_request_can_no_longer_take_effect():
+    """The process may have died while the request was on its way: the timeout counts from the restart."""
+    orders = tracker()
+    orders.restore(RestoredOrder(0, "c-1", Side.SELL, 100, 10, 0, OrderState.INTENT))
+    start_ns = 10**18
+    orders.on_update(update("c-1", OrderStatus.NOT_FOUND, Request.QUERY), start_ns)
+    orders.expire(start_ns)
+
+    for now_ns in range(start_ns, start_ns + TIMEOUT_NS, QUERY_NS):
+        orders.on_update(update("c-1", OrderStatus.NOT_FOUND, Request.QUERY), now_ns)
+        assert orders.reserved_lots(Side.SELL) == 10
+    orders.on_update(update("c-1", OrderStatus.NOT_FOUND, Request.QUERY), start_ns + TIMEOUT_NS)
+
+    assert orders.final_state("c-1") is OrderState.NOT_PLACED
+
+
+def test_an_open_order_that_the_venue_does_not_list_is_asked_about():
+    orders = tracker()
+    order = opened(orders)
+
+    orders.on_open_orders(OpenOrdersReport(0, (), 5, 5), 5)
+
+    assert (order.state, orders.reserved_lots(Side.BUY)) == (OrderState.UNKNOWN, 10)
+    assert orders.expire(5) == [order]
+
+
+def test_a_filled_order_waits_for_just_the_lots_that_the_venue_counts():
+    orders = tracker()
+    order = opened(orders)
+
+    orders.on_update(update("c-1", OrderStatus.FILLED, Request.STREAM, filled_lots=6), 5)
+    assert order.reserved_lots == 6
+    orders.on_fill(fill(lots=6))
+
+    assert orders.final_state("c-1") is OrderState.FILLED
+
+
+def test_refused_changes_count_as_refusals_and_news_of_the_order_does_not_clear_them():
+    orders = tracker()
+    opened(orders)
+    for number in range(3):
+        orders.on_amend(Amend(0, "c-1", 101, 5, 1), number)
+        orders.on_update(update("c-1", OrderStatus.UNCHANGED, Request.AMEND), number)
+        orders.on_update(update("c-1", OrderStatus.OPEN, Request.QUERY, version=1), number)
+    assert orders.refusals_in_a_row == [3, 0]
+
+    orders.on_amend(Amend(0, "c-1", 101, 5, 1), 10)
+    orders.on_update(update("c-1", OrderStatus.OPEN, Request.AMEND, version=2), 11)
+
+    assert orders.refusals_in_a_row == [0, 0]
 
 
 class _TrueVenue:

@@ -188,7 +188,9 @@ def after_fill(order: JournalOrder, fill: Fill, *, run: int) -> JournalOrder:
     state = order.state
     if order.ends_as is not None and counted_lots >= order.reported_lots:
         state = order.ends_as
-    elif counted_lots >= order.size_lots and state is not OrderState.PENDING_REPLACE:
+    elif state is not OrderState.PENDING_REPLACE and counted_lots >= max(
+        order.size_lots, order.requested_size_lots or 0
+    ):
         state = OrderState.FILLED
     elif state in _FILL_SHOWS:
         state = OrderState.PARTIALLY_FILLED
@@ -204,8 +206,9 @@ def after_fill(order: JournalOrder, fill: Fill, *, run: int) -> JournalOrder:
 def _is_news_of_before(update: OrderUpdate, state: OrderState) -> bool:
     """Tell whether `update` shows the order as it stood before a request whose own answer is still to come."""
     if state is OrderState.PENDING_REPLACE:
-        return update.request is not Request.AMEND
-    return state is OrderState.PENDING_CANCEL
+        # An amend's own answer would have ended this state: what came is the late answer of an earlier one.
+        return True
+    return state is OrderState.PENDING_CANCEL and update.request is not Request.AMEND
 
 
 def _after_change(action: Action, order: JournalOrder, *, run: int, now_ns: int) -> list[JournalOrder]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from mmframe.domain.orders import CancelAll, OrderStatus, Replace, Submit
+from mmframe.domain.orders import CancelAll, OrderStatus, Replace, Request, Submit
 from mmframe.errors import JournalError
 from mmframe.runtime.journal import orders, rows
 from mmframe.runtime.journal.header import RunHeader, require_same_run
@@ -327,7 +327,8 @@ class Journal:
 
     def _replacement_of(self, update: OrderUpdate) -> JournalOrder | None:
         """Return the order that the replace of the update's order was to place, if it is still to be settled."""
-        if update.status not in _REPLACE_OUTCOMES:
+        if update.status not in _REPLACE_OUTCOMES or update.request is Request.CANCEL:
+            # A refused cancel leaves its order unchanged and says nothing of a replace.
             return None
         if update.new_client_id:
             return self._orders.get(update.new_client_id)

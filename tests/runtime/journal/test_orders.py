@@ -80,6 +80,8 @@ class Life:
             ours = [self.amend, self.replace, self.cancel]
         else:
             ours = [self.cancel] if order.state is OrderState.PENDING_REPLACE else []
+        if order.state in {OrderState.PENDING_REPLACE, OrderState.PENDING_CANCEL}:
+            ours += [self.cancel_refused]
         if order.ends_as is not None:
             # The venue has said the last word; only executions that it counted are still to come.
             return [self.fill]
@@ -141,6 +143,9 @@ class Life:
     def refused(self, order, lots):
         request = Request.REPLACE if order.replacement_id else Request.AMEND
         self.tell(order, OrderStatus.UNCHANGED, request, size_lots=order.size_lots)
+
+    def cancel_refused(self, order, lots):
+        self.tell(order, OrderStatus.UNCHANGED, Request.CANCEL, size_lots=order.size_lots)
 
     def unknown(self, order, lots):
         request = Request.AMEND if order.pending_leaves_lots else Request.SUBMIT
