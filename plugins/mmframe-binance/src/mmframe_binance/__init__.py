@@ -1,0 +1,1 @@
+"""Binance for mmframe: captures of spot and USDⓈ-M market streams."""
