@@ -38,9 +38,9 @@ def _classes(base, specs, **attributes):
         name = (
             "Test" + "".join(part.title() for part in spec.name.split("-")) + base.__name__.removesuffix("Conformance")
         )
-        if required := _REQUIRED_OPTIONS.get(spec.name):
-            attributes = {**attributes, "options": make_options(spec, required)}
         made[name] = type(name, (base,), {"spec": spec, **attributes})
+        if required := _REQUIRED_OPTIONS.get(spec.name):
+            made[name].options = make_options(spec, required)
     return made
 
 

@@ -70,9 +70,7 @@ def test_a_thin_book_widens_up_to_twice_and_a_thick_one_never_narrows(relative_d
     ("options", "inventory", "risk"),
     [
         pytest.param({}, {"position": -0.5, "max_position": 2.0}, 0.25, id="the gate's limit"),
-        pytest.param(
-            {"full_position": Decimal(1)}, {"position": 0.5, "max_position": 2.0}, 0.5, id="the option first"
-        ),
+        pytest.param({"full_position": Decimal(1)}, {"position": 0.5, "max_position": 2.0}, 0.5, id="the option first"),
         pytest.param({}, {"position": 9.0, "max_position": 2.0}, 1.0, id="never above 1"),
         pytest.param({}, {"position": 1.5, "target": 1.0, "max_position": 2.0}, 0.25, id="relative to the target"),
         pytest.param({}, {"position": 0.05}, 0.5, id="10 order sizes without a limit"),
