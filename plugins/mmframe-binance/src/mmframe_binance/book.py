@@ -190,10 +190,12 @@ class SymbolBook:
         price, size = level
         tick_size, lot_size = self._instrument.tick_size, self._instrument.lot_size
         try:
-            is_between = bool(Decimal(price) % tick_size)
-            is_cut = bool(Decimal(size) % lot_size)
+            beside_tick, beside_lot = Decimal(price) % tick_size, Decimal(size) % lot_size
         except InvalidOperation:
             return level
+        if beside_tick.is_nan() or beside_lot.is_nan():
+            return level
+        is_between, is_cut = bool(beside_tick), bool(beside_lot)
         if is_between or is_cut:
             self.counts.off_grid_levels += 1
         if is_between:
