@@ -409,17 +409,21 @@ class Engine:
     def _act(
         self, market: EngineMarket, targets: Targets | None, now_ns: int, approved: list[Approved]
     ) -> tuple[list[Action], list[str], list[GateRejection]]:
-        if targets is None or not (targets.bids or targets.asks or market.tracker.live):
+        if targets is None:
+            return [], [], []
+        if not (targets.bids or targets.asks or market.tracker.live):
+            market.is_pulling = False
             return [], [], []
         settled = (market.tracker.revision, targets.bids, targets.asks, targets.is_bid_limited, targets.is_ask_limited)
         if settled == market.settled and not self.records_decisions:
             return [], [], []
         buys, sells, is_buy_blocked, is_sell_blocked = market.tracker.sides()
-        actions, kept = market.reconciler.side_actions(
-            _BUY, [] if is_buy_blocked else targets.bids, buys, is_limited=targets.is_bid_limited
-        )
-        ask_actions, kept_asks = market.reconciler.side_actions(
-            _SELL, [] if is_sell_blocked else targets.asks, sells, is_limited=targets.is_ask_limited
+        bids = [] if is_buy_blocked else targets.bids
+        asks = [] if is_sell_blocked else targets.asks
+        actions, kept = market.reconciler.side_actions(_BUY, bids, buys, is_limited=targets.is_bid_limited)
+        ask_actions, kept_asks = market.reconciler.side_actions(_SELL, asks, sells, is_limited=targets.is_ask_limited)
+        market.is_pulling = (not bids and any(order.will_rest for order in buys)) or (
+            not asks and any(order.will_rest for order in sells)
         )
         if not (actions or ask_actions):
             market.settled = settled
@@ -434,9 +438,12 @@ class Engine:
             if isinstance(result, GateRejection):
                 rejections.append(result)
                 self.last_rejections.append(result)
-            else:
+                if not _must_go_instead(market, result):
+                    continue
+                result = self._gate.check(Cancel(market.index, action.client_id), now_ns)  # type: ignore[union-attr]
+            if isinstance(result, Approved):
                 self._send(market, result, now_ns, approved)
-                sent.append(action)
+                sent.append(result.action)
         return sent, kept + kept_asks, rejections
 
     def _send(self, market: EngineMarket, approved: Approved, now_ns: int, out: list[Approved]) -> None:
@@ -533,7 +540,7 @@ class Engine:
         """Decide as soon as the requote interval allows; at once when quotes may have to be pulled."""
         for market in self._markets if market_index == ALL_MARKETS else (self._market_of(market_index),):
             due_ns = market.last_decision_ns + self._requote_interval_ns
-            if market_index == ALL_MARKETS or due_ns < now_ns:
+            if market_index == ALL_MARKETS or due_ns < now_ns or market.is_pulling:
                 due_ns = now_ns
             market.due_ns = min(market.due_ns, due_ns)
             self.wake_ns = min(self.wake_ns, market.due_ns, market.tracker.deadline_ns)
@@ -611,6 +618,28 @@ class Engine:
             quote_asset=instrument.quote,
             unvalued_fees=dict(ledger.unvalued_fees),
         )
+
+
+_NEEDS_ROOM = frozenset({"max_position", "max_position_notional_quote", "max_open_orders"})
+"""Limits of the gate that a replace breaks and a cancel followed by a submit does not."""
+
+
+def _must_go_instead(market: EngineMarket, refused: GateRejection) -> bool:
+    """Tell whether an order that the gate did not let us move must be cancelled.
+
+    One that is ahead of its target or larger must not wait until moving is allowed again. A replace that has no room
+    for both orders would never be allowed.
+    """
+    action = refused.action
+    if isinstance(action, Amend):
+        lots = action.leaves_lots
+    elif isinstance(action, Replace):
+        lots = action.size_lots
+    else:
+        return False
+    order = market.tracker.live[action.client_id]
+    is_ahead = order.price_ticks < action.price_ticks if order.side else order.price_ticks > action.price_ticks
+    return is_ahead or order.leaves_lots > lots or (isinstance(action, Replace) and refused.limit in _NEEDS_ROOM)
 
 
 def _action_rank(action: Action) -> int:

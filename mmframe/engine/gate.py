@@ -61,6 +61,8 @@ class _Asked(NamedTuple):
     """Client id of the order whose place it takes."""
     replaced_lots: int = 0
     """What of that order stays reserved beside `lots` until the answer."""
+    is_one_more: bool = True
+    """It is an order of its own; an amend is not."""
 
 
 class MarketGate:
@@ -157,13 +159,19 @@ class MarketGate:
         reserved = asked.lots + asked.replaced_lots
         for order in self.tracker:
             if order.side != side:
-                if (price_ticks >= order.price_ticks) if side == Side.BUY else (price_ticks <= order.price_ticks):
+                # While an amend is under way the order may stand at either price.
+                other_ticks, moved_ticks = order.price_ticks, order.pending_price_ticks or order.price_ticks
+                if (
+                    price_ticks >= other_ticks or price_ticks >= moved_ticks
+                    if side == Side.BUY
+                    else price_ticks <= other_ticks or price_ticks <= moved_ticks
+                ):
                     return ("self_cross", f"{order.client_id} of ours stands at {order.price_ticks} ticks")
             elif order.client_id != asked.replaces:
                 reserved += order.reserved_lots
                 if order.state is OrderState.SENT and order.price_ticks == price_ticks and not asked.replaces:
                     return ("duplicate", f"{order.client_id} at {price_ticks} ticks is already on its way")
-        if not asked.replaces and len(self.tracker) >= self._max_open_orders:
+        if asked.is_one_more and len(self.tracker) >= self._max_open_orders:
             return ("max_open_orders", f"{len(self.tracker)} open, limit {self._max_open_orders}")
         worst = reserved + (self.ledger.position_lots if side == Side.BUY else -self.ledger.position_lots)
         if self._max_position_lots is not None and worst > self._max_position_lots:
@@ -226,7 +234,9 @@ class Gate:
             if isinstance(action, Amend):
                 # One order before and after: the larger of the two sizes can fill before the answer comes.
                 lots = action.leaves_lots
-                asked = _Asked(order.side, action.price_ticks, lots, action.client_id, max(0, reserved - lots))
+                asked = _Asked(
+                    order.side, action.price_ticks, lots, action.client_id, max(0, reserved - lots), is_one_more=False
+                )
             else:
                 # Two orders: no venue makes a replace atomic, so both can fill.
                 asked = _Asked(order.side, action.price_ticks, action.size_lots, action.client_id, reserved)

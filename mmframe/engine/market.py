@@ -45,6 +45,7 @@ class EngineMarket:
     Attributes:
         due_ns: When the next decision is due.
         needs_pull: The book stopped being quotable, so that the requote interval does not apply.
+        is_pulling: An order that should not rest could not be cancelled yet because a request for it is under way.
         settled: Orders and targets of the last reconcile that needed no action: the same again needs none either.
     """
 
@@ -73,6 +74,7 @@ class EngineMarket:
         "halt_reason",
         "index",
         "instrument",
+        "is_pulling",
         "last_decision_ns",
         "last_inventory",
         "last_view",
@@ -116,6 +118,7 @@ class EngineMarket:
         self.due_ns = NEVER_NS
         self.last_decision_ns = -(10**18)
         self.needs_pull = False
+        self.is_pulling = False
         self.halt_reason = ""
         self.consecutive_faults = 0
         self.bid_reason = int(Reason.BOOK_UNSYNCED)

@@ -442,6 +442,69 @@ def test_a_replacing_venue_is_used_as_it_can(bench):
     assert set(made.orders.values()) == {("BUY", 98, 10), ("SELL", 101, 10)}
 
 
+def test_an_order_ahead_of_its_target_is_cancelled_when_it_may_not_be_moved(bench):
+    made = bench(limits=GateLimits(max_orders_per_second=2))
+    made.accept(made.book())
+    made.quoter.answer = quotes(bid=97.0, ask=103.0)
+
+    actions = made.after(0.2)
+
+    assert actions == [Cancel(0, "mm-demo-0-1"), Cancel(0, "mm-demo-0-2")]
+    assert made.engine.last_rejections[-1].limit == "max_orders_per_second"
+
+
+def test_an_order_larger_than_its_target_is_cancelled_when_it_may_not_be_shrunk(bench):
+    made = bench(limits=GateLimits(max_orders_per_second=2))
+    made.accept(made.book())
+    made.quoter.answer = quotes(bid_size=3.0)
+
+    assert made.after(0.2) == [Cancel(0, "mm-demo-0-1")]
+
+
+def test_an_order_behind_its_target_keeps_its_place_when_it_may_not_be_moved(bench):
+    made = bench(answer=quotes(bid=97.0, ask=103.0), limits=GateLimits(max_orders_per_second=2))
+    made.accept(made.book(bid=96, ask=104))
+    made.quoter.answer = quotes()
+
+    assert made.after(0.2) == []
+    assert len(made.orders) == 2
+    assert [type(action) for action in made.after(1)] == [Amend, Amend]
+
+
+def test_a_replace_for_which_there_is_no_room_becomes_a_cancel_and_a_submit(bench):
+    made = bench(
+        answer=quotes(bid=97.0, ask_size=0.0, ask=0.0),
+        limits=GateLimits(max_position_lots=15),
+        capabilities=VenueCapabilities(can_replace=True),
+    )
+    made.accept(made.book())
+    made.quoter.answer = quotes(bid=98.0, ask_size=0.0, ask=0.0)
+
+    cancel = made.after(1)
+    made.accept(cancel)
+
+    assert cancel == [Cancel(0, "mm-demo-0-1")]
+    assert [(action.price_ticks, action.size_lots) for action in made.after(1)] == [(98, 10)]
+
+
+@pytest.mark.parametrize("in_flight", ["submit", "amend"])
+def test_a_quote_in_flight_when_the_book_is_lost_is_pulled_with_its_answer(bench, in_flight):
+    made = bench(requote_interval_ns=10 * SECOND_NS)
+    actions = made.book()
+    if in_flight == "amend":
+        made.accept(actions)
+        made.quoter.answer = quotes(bid=98.0, ask=102.0)
+        actions = made.after(10)
+        assert [type(action) for action in actions] == [Amend, Amend]
+    made.now_ns += 1_000_000
+    assert made.message(gap()) == []
+
+    made.now_ns += 1_000_000
+    made.accept(actions)
+
+    assert [type(action) for action in made.decide()] == [Cancel, Cancel]
+
+
 def test_refused_actions_are_counted_and_shown(bench):
     made = bench(limits=GateLimits(price_collar_bps=50.0), records=True)
     made.book()

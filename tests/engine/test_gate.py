@@ -176,6 +176,29 @@ def test_an_order_never_crosses_our_own():
     assert desk.refused(Side.SELL, 99) == "self_cross"
 
 
+def test_an_order_never_crosses_where_an_amend_of_ours_may_put_another():
+    desk = Desk()
+    desk.submit(Side.SELL, 104)
+    desk.tracker.on_amend(Amend(0, "c-1", 102, 10, 1), 0)
+
+    assert desk.refused(Side.BUY, 103) == "self_cross"
+    desk.submit(Side.BUY, 96)
+    desk.tracker.on_amend(Amend(0, "c-3", 98, 10, 1), 0)
+    assert desk.refused(Side.SELL, 97) == "self_cross"
+
+
+def test_a_replace_needs_room_for_one_order_more():
+    desk = Desk(max_open_orders=2)
+    desk.submit(ticks=99)
+    desk.submit(ticks=98)
+
+    result = desk.gate.check(Replace(0, "c-1", "c-9", 97, 10), 0)
+
+    assert isinstance(result, GateRejection)
+    assert result.limit == "max_open_orders"
+    assert isinstance(desk.gate.check(Amend(0, "c-1", 97, 10, 1), 0), Approved)
+
+
 def test_refusals_by_the_venue_in_a_row_pause_the_side():
     desk = Desk(max_repeats=2, repeat_pause_ns=100)
     for _ in range(2):
