@@ -14,7 +14,9 @@ from mmframe.plugin import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mmframe.errors import ConfigError
     from mmframe.plugin import BookSpec, FeedSpec, OptimizerSpec, RiskControlSpec, SignalSpec, SinkSpec, VenueSpec
+    from mmframe.plugin.plan import PlanSummary
 
 __all__ = ["MMFRAME_API"]
 
@@ -75,3 +77,11 @@ def mmframe_register_sinks() -> Iterable[SinkSpec]:
     from mmframe.builtin.sinks import SINKS
 
     return SINKS
+
+
+@hookimpl
+def mmframe_check_plan(plan: PlanSummary) -> Iterable[ConfigError]:
+    """Return what is wrong with how the strategy combines built-in components."""
+    from mmframe.builtin import exchange
+
+    return exchange.check_plan(plan)

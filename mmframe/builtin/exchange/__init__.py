@@ -5,6 +5,7 @@ As components it is feed `embedded` and venue `embedded`, the market of the firs
 
 from __future__ import annotations
 
+from mmframe.builtin.exchange.check import check_plan
 from mmframe.builtin.exchange.components import build_feed, build_venue
 from mmframe.builtin.exchange.laboratory import Laboratory
 from mmframe.builtin.exchange.options import (
@@ -15,7 +16,7 @@ from mmframe.builtin.exchange.options import (
 )
 from mmframe.plugin import FeedSpec, Mode, VenueSpec
 
-__all__ = ["FEEDS", "VENUES", "EmbeddedFeedOptions", "EmbeddedVenueOptions", "Laboratory"]
+__all__ = ["FEEDS", "VENUES", "EmbeddedFeedOptions", "EmbeddedVenueOptions", "Laboratory", "check_plan"]
 
 FEEDS = (
     FeedSpec(

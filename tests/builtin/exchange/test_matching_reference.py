@@ -255,6 +255,7 @@ class MatchingMachine(RuleBasedStateMachine):
         order = data.draw(st.sampled_from(self.plain.resting))
         expected_version = None if off is None else order.version + off
         price = data.draw(st.sampled_from([price, order.price]))
+        leaves = data.draw(st.sampled_from([leaves, order.leaves]))
         self.plain.begin()
         engine_order = self.engine.order(order.order_id)
         expected = self.plain.amend(order, price, leaves, expected_version)
