@@ -31,6 +31,7 @@ _SELL = Side.SELL
 _POST_ONLY = int(Reason.POST_ONLY)
 _BELOW_MINIMUM = int(Reason.BELOW_MINIMUM)
 _ONE_SIDED = int(Reason.ONE_SIDED)
+_STRATEGY = Scope.STRATEGY
 _POSITION_LIMIT = int(Reason.POSITION_LIMIT)
 
 _new = tuple.__new__
@@ -111,7 +112,9 @@ class Pipeline:
         "_min_lots",
         "_min_notional_tick_lots",
         "_optimizers",
+        "_price_bound",
         "_risk_controls",
+        "_size_bound",
         "_tick",
         "trace",
     )
@@ -122,7 +125,9 @@ class Pipeline:
         self._lot = instrument.lot
         self._min_lots = instrument.min_size_lots
         value = instrument.tick_size * instrument.lot_size
-        self._min_notional_tick_lots = -int(-instrument.min_notional_quote // value)
+        self._min_notional_tick_lots = ceil(instrument.min_notional_quote / value)
+        self._price_bound = _EXACT_COUNT * instrument.tick
+        self._size_bound = _EXACT_COUNT * instrument.lot
         self._ladder = settings.ladder
         self._optimizers = tuple((named.name, named.optimizer.propose) for named in components.optimizers)
         self._risk_controls = tuple((named, named.control.assess) for named in components.risk_controls)
@@ -173,21 +178,24 @@ class Pipeline:
 
     def _propose(self, view: MarketView, inventory: Inventory, advice: Advice) -> QuoteProposal:
         proposal = NO_QUOTE
+        price_bound, size_bound = self._price_bound, self._size_bound
         for name, propose in self._optimizers:
             try:
                 proposal = propose(view, inventory, advice, proposal)
                 if type(proposal) is not QuoteProposal:
                     raise StageFault(name, StageKind.OPTIMIZER, f"expected a QuoteProposal, was {proposal!r}")
-                bid, bid_size, ask, ask_size, _, _ = proposal
+                bid, bid_size, ask, ask_size, bid_reason, ask_reason = proposal
                 # The comparisons are false for NaN, so that it fails here too.
-                if (bid_size and not (0.0 < bid < _HUGE and 0.0 < bid_size < _HUGE)) or (
-                    ask_size and not (0.0 < ask < _HUGE and 0.0 < ask_size < _HUGE)
+                if (bid_size and not (0.0 < bid < price_bound and 0.0 < bid_size < size_bound)) or (
+                    ask_size and not (0.0 < ask < price_bound and 0.0 < ask_size < size_bound)
                 ):
                     raise StageFault(
                         name, StageKind.OPTIMIZER, f"expected finite prices and sizes above 0, was {proposal!r}"
                     )
                 if bid_size and ask_size and bid >= ask:
                     raise StageFault(name, StageKind.OPTIMIZER, f"expected bid < ask, was {bid!r} >= {ask!r}")
+                if type(bid_reason) is not int or type(ask_reason) is not int:
+                    proposal = QuoteProposal(bid, bid_size, ask, ask_size, int(bid_reason), int(ask_reason))
             except StageFault:
                 raise
             except Exception as error:
@@ -271,15 +279,16 @@ class Pipeline:
                         bid_reason = int(reason)
                     if not asks and quotes.ask_size:
                         ask_reason = int(reason)
-                    if level > strongest:
+                    if level > strongest or (level >= RiskLevel.HALT and named.scope is not scope is not _STRATEGY):
                         strongest, stage = int(level), named.name
                         scope = named.scope if level >= RiskLevel.HALT else None
                     quotes = self._quotes(bids, asks, bid_reason, ask_reason)
-            except StageFault:
+            except StageFault as fault:
+                fault.scope = _wider(scope, fault.scope)
                 raise
             except Exception as error:
                 detail = f"{type(error).__name__}: {error}"
-                raise StageFault(named.name, StageKind.RISK, detail, named.scope) from error
+                raise StageFault(named.name, StageKind.RISK, detail, _wider(scope, named.scope)) from error
             if self.trace is not None:
                 self.trace.add(
                     StageKind.RISK, named.name, quotes, level=int(level), note=_reason_note(int(reason), is_same)
@@ -375,8 +384,13 @@ class Pipeline:
             self.trace.add(kind, name, self._quotes(bids, asks, bid_reason, ask_reason))
 
 
-_HUGE = 1e15
-"""No order is this large; beyond it float sizes are not exact in lots."""
+_EXACT_COUNT = 2.0**53
+"""Beyond so many ticks or lots a float is not exact; no order is near it."""
+
+
+def _wider(scope: Scope | None, other: Scope) -> Scope:
+    """Return what two HALTs stop together."""
+    return _STRATEGY if scope is _STRATEGY else other
 
 
 def _total(levels: _Levels) -> int:

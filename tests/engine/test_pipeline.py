@@ -48,7 +48,16 @@ def quotes(bid=1.214, bid_size=5.0, ask=1.218, ask_size=5.0, bid_reason=0, ask_r
     return QuoteProposal(bid, bid_size, ask, ask_size, bid_reason, ask_reason)
 
 
-def pipeline(*proposals, controls=(), scope=Scope.MARKET, position_lots=0, mid_half_ticks=2432, ladder=None, **limits):
+def pipeline(
+    *proposals,
+    controls=(),
+    scope=Scope.MARKET,
+    position_lots=0,
+    mid_half_ticks=2432,
+    ladder=None,
+    scopes=None,
+    **limits,
+):
     settings = MarketSettings(TICK, 500, GateLimits(**limits), ladder=ladder or LadderSettings())
     ledger = MarketLedger(TICK)
     ledger.position_lots = position_lots
@@ -59,7 +68,8 @@ def pipeline(*proposals, controls=(), scope=Scope.MARKET, position_lots=0, mid_h
         signals=(),
         optimizers=tuple(NamedOptimizer(f"o{index}", Stage(answer)) for index, answer in enumerate(proposals)),
         risk_controls=tuple(
-            NamedRiskControl(f"r{index}", Stage(answer), scope) for index, answer in enumerate(controls)
+            NamedRiskControl(f"r{index}", Stage(answer), scopes[index] if scopes else scope)
+            for index, answer in enumerate(controls)
         ),
     )
     return Pipeline(settings, components, gate)
@@ -355,3 +365,38 @@ def test_whatever_stages_answer_targets_are_on_the_grid_uncrossed_within_limits_
         assert made.asks[0][0] > TOUCH.bid_ticks
     if made.bids and made.asks:
         assert made.bids[0][0] < made.asks[0][0]
+
+
+def test_the_smallest_value_is_rounded_up_to_the_grid():
+    # One tick-lot is worth 0.00001; the smallest order 0.00015 of it: 15 tick-lots would do, 16 for one digit more.
+    for minimum, lots in (("0.00015", 15), ("0.000151", 16)):
+        instrument = make_instrument(tick_size="0.001", lot_size="0.01", min_notional_quote=minimum)
+        settings = MarketSettings(instrument, 500, GateLimits())
+        gate = MarketGate(
+            settings, OrderTracker(0, acknowledge_timeout_ns=1, query_interval_ns=1), MarketLedger(instrument)
+        )
+        made = Pipeline(settings, MarketPipeline(None, (), (), ()), gate)
+
+        assert made._levels(1, lots * 0.01, -1) == [(1, lots)]
+        assert made._levels(1, (lots - 1) * 0.01, -1) == []
+
+
+def test_a_halt_of_the_strategy_is_not_lost_to_a_later_control():
+    halt = verdict(level=3)
+    widest = [
+        targets(quotes(), controls=controls, scopes=scopes).halt_scope
+        for controls, scopes in (
+            ([halt, halt], [Scope.STRATEGY, Scope.MARKET]),
+            ([halt, halt], [Scope.MARKET, Scope.STRATEGY]),
+            ([halt, halt], [Scope.MARKET, Scope.MARKET]),
+        )
+    ]
+
+    assert widest == [Scope.STRATEGY, Scope.STRATEGY, Scope.MARKET]
+
+
+def test_a_later_control_that_raises_does_not_narrow_a_halt_of_the_strategy():
+    with pytest.raises(StageFault) as caught:
+        targets(quotes(), controls=[verdict(level=3), RuntimeError("x")], scopes=[Scope.STRATEGY, Scope.MARKET])
+
+    assert caught.value.scope is Scope.STRATEGY
