@@ -42,10 +42,10 @@ from mmframe.domain.records import (
     StageKind,
 )
 from mmframe.domain.status import MarketStatus, RunStatus, WorkingOrder
-from mmframe.domain.views import Reason, RiskLevel
+from mmframe.domain.views import NEUTRAL_ADVICE, Reason, RiskLevel
 from mmframe.engine.decision import decision_record
 from mmframe.engine.gate import Gate
-from mmframe.engine.market import EngineMarket
+from mmframe.engine.market import EngineMarket, SignalFault
 from mmframe.engine.pipeline import StageFault, Targets
 from mmframe.engine.state import EngineState
 from mmframe.errors import DomainError
@@ -98,6 +98,7 @@ class Engine:
         decisions: How many decisions were made.
         events: Market messages, venue events, advice and commands handled.
         market_messages: Of these, market messages.
+        state_revision: Grows when `state()` changes, client ids apart.
         is_halted: Nothing can be quoted any more without an operator.
     """
 
@@ -131,8 +132,9 @@ class Engine:
         self._prefix = f"{client_id_prefix(settings.strategy)}-{settings.run_id}-"
         self._sequence = 0
         self._day = -1
+        self._day_start: dict[str, Decimal] = {}
         self._day_start_pnl: dict[str, float] = {}
-        self._day_start_total = Decimal(0)
+        self.state_revision = 0
         self._hash = hashlib.sha256()
         self._encode = msgspec.msgpack.Encoder().encode
         self._records: list[QuoteDecision] = []
@@ -155,7 +157,7 @@ class Engine:
         self._requote_interval_ns = settings.requote_interval_ns
         self._groups: dict[str, tuple[EngineMarket, ...]] = {
             quote: tuple(market for market in self._markets if market.instrument.quote == quote)
-            for quote in {market.instrument.quote for market in self._markets}
+            for quote in dict.fromkeys(market.instrument.quote for market in self._markets)
         }
 
     # What comes in.
@@ -166,8 +168,13 @@ class Engine:
         market = self._markets[batch.market]
         try:
             is_news = market.on_message(batch, index)
-        except Exception as error:  # noqa: BLE001 - a book or signal may raise anything; it is recorded and budgeted
-            self._fault(f"{type(error).__name__}: {error}", market)
+        except SignalFault as fault:
+            self._fault(str(fault), market)
+            is_news = True
+        except Exception as error:  # noqa: BLE001 - a book may raise anything; it is recorded and budgeted
+            # What it holds is not known any more.
+            market.lose_book()
+            self._fault(f"book: {type(error).__name__}: {error}", market)
             is_news = True
         if is_news:
             now_ns = batch.receive_ns[index]
@@ -235,17 +242,27 @@ class Engine:
             msg = "restore: expected an engine that has handled nothing yet"
             raise DomainError(msg)
         for restored in run.fills:
-            self._market_of(restored.fill.market).ledger.apply(restored.fill, restored.mid_half_ticks)
+            ledger = self._market_of(restored.fill.market).ledger
+            ledger.apply(restored.fill, restored.mid_half_ticks)
+            # Until the book is there, the last fill's mid is the last that is known of the market.
+            ledger.mark_half_ticks = restored.mid_half_ticks
         for order in run.orders:
             self._market_of(order.market).tracker.restore(order)
             self.wake_ns = 0
-        self._sequence = run.state.last_sequence
-        self._day = run.state.day
-        self._day_start_total = run.state.day_start_pnl_quote
-        self._day_start_pnl = {self._markets[0].instrument.quote: float(run.state.day_start_pnl_quote)}
-        self._gate.halt_reason = run.state.halt_reason
-        self.is_halted = bool(run.state.halt_reason)
-        self.is_killed = run.state.is_killed
+        state = run.state
+        self._sequence = state.last_sequence
+        self._day = state.day
+        first = self._markets[0].instrument.quote
+        self._day_start = {first: state.day_start_pnl_quote, **state.other_day_start_pnl_quote}
+        self._day_start_pnl = {quote: float(total) for quote, total in self._day_start.items()}
+        self._gate.halt_reason = state.halt_reason
+        self.is_killed = state.is_killed
+        self.is_paused = state.is_paused
+        for market, halt_reason in zip(self._markets, state.market_halts, strict=False):
+            market.halt_reason = halt_reason
+        for index in state.paused_markets:
+            self._market_of(index).is_paused = True
+        self.is_halted = self._has_halted()
 
     # What can be asked.
 
@@ -310,12 +327,18 @@ class Engine:
 
     def state(self) -> EngineState:
         """Return what must outlive the process besides orders and fills."""
+        first = self._markets[0].instrument.quote
+        halts = tuple(market.halt_reason for market in self._markets)
         return EngineState(
             last_sequence=self._sequence,
             day=max(self._day, 0),
-            day_start_pnl_quote=self._day_start_total,
+            day_start_pnl_quote=self._day_start.get(first, Decimal(0)),
             halt_reason=self._gate.halt_reason,
             is_killed=self.is_killed,
+            is_paused=self.is_paused,
+            market_halts=halts if any(halts) else (),
+            paused_markets=tuple(market.index for market in self._markets if market.is_paused),
+            other_day_start_pnl_quote={quote: total for quote, total in self._day_start.items() if quote != first},
         )
 
     def status(self, now_ns: int, *, started_ns: int, mode: str) -> RunStatus:
@@ -379,7 +402,10 @@ class Engine:
                 self._halt(None, f"daily loss {-day_pnl:.2f} {market.instrument.quote}, limit {self._max_daily_loss:g}")
                 return Targets.none(Reason.DAILY_LOSS)
             inventory = market.inventory(day_pnl, total_notional)
-            targets = market.pipeline.targets(view, inventory, market.advice_at(now_ns), market.touch)
+            advice = market.advice_at(now_ns)
+            if advice is not NEUTRAL_ADVICE:
+                market.due_ns = min(market.due_ns, int(advice.valid_until_ns) + 1)
+            targets = market.pipeline.targets(view, inventory, advice, market.touch)
         except StageFault as fault:
             return self._on_stage_fault(market, fault)
         except Exception as error:  # noqa: BLE001 - a signal may raise anything; it is recorded and budgeted
@@ -485,7 +511,7 @@ class Engine:
         """Return why this market must not be quoted now; 0 when it may."""
         if self._gate.halt_reason or market.halt_reason or self.is_killed:
             return int(Reason.HALTED)
-        if self.is_paused or self.is_stopping:
+        if self.is_paused or self.is_stopping or market.is_paused:
             return int(Reason.PAUSED)
         if not self._is_venue_up:
             return int(Reason.VENUE_DOWN)
@@ -507,17 +533,29 @@ class Engine:
         if event.command is Command.KILL:
             self.is_killed = True
             self._halt(None, f"killed: {event.reason or 'by the operator'}")
-        elif event.command is Command.PAUSE:
+        elif event.market == ALL_MARKETS:
+            self._on_strategy_command(event.command)
+        else:
+            self._on_market_command(event.command, self._market_of(event.market))
+        self.state_revision += 1
+        self._make_due(ALL_MARKETS, event.receive_ns)
+
+    def _on_strategy_command(self, command: Command) -> None:
+        if command is Command.PAUSE:
             self.is_paused = True
         elif not self.is_killed:
             self.is_paused = False
             self._gate.halt_reason = ""
-            self.is_halted = False
-            for market in self._markets:
-                market.halt_reason = ""
-                market.consecutive_faults = 0
             self.faults = 0
-        self._make_due(ALL_MARKETS, event.receive_ns)
+            for market in self._markets:
+                self._on_market_command(command, market)
+
+    def _on_market_command(self, command: Command, market: EngineMarket) -> None:
+        market.is_paused = command is Command.PAUSE
+        if command is Command.RESUME and not self.is_killed:
+            market.halt_reason = ""
+            market.consecutive_faults = 0
+        self.is_halted = self._has_halted()
 
     def _halt(self, market: EngineMarket | None, reason: str) -> None:
         """Latch a HALT: of one market, or of the strategy when `market` is None."""
@@ -525,9 +563,14 @@ class Engine:
             self._gate.halt_reason = self._gate.halt_reason or reason
             for other in self._markets:
                 other.due_ns = min(other.due_ns, other.last_decision_ns)
+                self.wake_ns = min(self.wake_ns, other.due_ns)
         else:
             market.halt_reason = market.halt_reason or reason
-        self.is_halted = bool(self._gate.halt_reason) or all(each.halt_reason for each in self._markets)
+        self.state_revision += 1
+        self.is_halted = self._has_halted()
+
+    def _has_halted(self) -> bool:
+        return bool(self._gate.halt_reason) or all(market.halt_reason for market in self._markets)
 
     def _fault(self, detail: str, market: EngineMarket) -> None:
         self.faults += 1
@@ -553,13 +596,12 @@ class Engine:
 
     def _begin_day(self, day: int) -> None:
         self._day = day
-        self._day_start_pnl = {
-            quote: sum(market.ledger.total_float() for market in markets) for quote, markets in self._groups.items()
+        self.state_revision += 1
+        self._day_start = {
+            quote: sum((market.ledger.profit_and_loss().total for market in markets), start=Decimal(0))
+            for quote, markets in self._groups.items()
         }
-        first = self._markets[0].instrument.quote
-        self._day_start_total = sum(
-            (market.ledger.profit_and_loss().total for market in self._groups[first]), start=Decimal(0)
-        )
+        self._day_start_pnl = {quote: float(total) for quote, total in self._day_start.items()}
 
     def _group_figures(self, market: EngineMarket) -> tuple[float, float]:
         """Return today's profit and the summed position value of all markets with the same quote asset."""

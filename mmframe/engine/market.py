@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mmframe.domain.views import Advice
     from mmframe.engine.settings import EngineSettings, MarketPipeline, MarketSettings
 
-__all__ = ["EngineMarket"]
+__all__ = ["EngineMarket", "SignalFault"]
 
 # Bound once: in Python 3.11 looking up an enum member costs ten times a module name, and these are on the hot path.
 _DELTA = int(MessageKind.DELTA)
@@ -39,11 +39,16 @@ _make = tuple.__new__
 """Builds a NamedTuple without its Python-level constructor, which costs three times as much on this path."""
 
 
+class SignalFault(Exception):
+    """A signal raised on a touch or a trade; never leaves the engine. The book is as whole as it was."""
+
+
 class EngineMarket:
     """The engine's state of one market.
 
     Attributes:
         due_ns: When the next decision is due.
+        is_paused: By the operator.
         needs_pull: The book stopped being quotable, so that the requote interval does not apply.
         is_pulling: An order that should not rest could not be cancelled yet because a request for it is under way.
         settled: Orders and targets of the last reconcile that needed no action: the same again needs none either.
@@ -57,6 +62,7 @@ class EngineMarket:
         "_order_size",
         "_signal_names",
         "_signal_reads",
+        "_signals",
         "_signals_type",
         "_target",
         "_tick",
@@ -74,6 +80,7 @@ class EngineMarket:
         "halt_reason",
         "index",
         "instrument",
+        "is_paused",
         "is_pulling",
         "last_decision_ns",
         "last_inventory",
@@ -119,6 +126,7 @@ class EngineMarket:
         self.last_decision_ns = -(10**18)
         self.needs_pull = False
         self.is_pulling = False
+        self.is_paused = False
         self.halt_reason = ""
         self.consecutive_faults = 0
         self.bid_reason = int(Reason.BOOK_UNSYNCED)
@@ -138,6 +146,7 @@ class EngineMarket:
         signals = components.signals
         self._signal_names = tuple(named.name for named in signals)
         self._signals_type: type[tuple[float, ...]] = namedtuple("Signals", self._signal_names)  # type: ignore[misc] # noqa: PYI024 - its fields are the strategy file's
+        self._signals = tuple(named.signal for named in signals)
         self._signal_reads = tuple(named.signal.read for named in signals)
         self._tick_signals = tuple(take for named in signals if (take := named.signal.on_touch) is not None)
         self._trade_signals = tuple(react for named in signals if (react := named.signal.on_trade) is not None)
@@ -148,7 +157,11 @@ class EngineMarket:
         return self._last_book_ns + self.stale_after_ns
 
     def on_message(self, batch: MarketBatch, index: int) -> bool:  # noqa: PLR0911 - one return for each kind of message
-        """Apply one message; return whether the quotes may have to change."""
+        """Apply one message; return whether the quotes may have to change.
+
+        Raises:
+            SignalFault: If a signal raised. Anything else comes from the book or the batch: then call `lose_book`.
+        """
         kind = batch.kinds[index]
         if kind == _DELTA:
             if self.book_state is _UNSYNCED:
@@ -172,10 +185,14 @@ class EngineMarket:
             self._on_touch(self._touch(), self._last_book_ns)
             return True
         if kind == _GAP:
-            self.book_state = BookState.UNSYNCED
-            self.needs_pull = True
+            self.lose_book()
             return True
         return False
+
+    def lose_book(self) -> None:
+        """Take the book as out of sync until the next snapshot."""
+        self.book_state = BookState.UNSYNCED
+        self.needs_pull = True
 
     def book_reason(self, now_ns: int) -> int:
         """Return why the book cannot be quoted on; 0 when it can."""
@@ -262,8 +279,11 @@ class EngineMarket:
         self.ledger.mark_half_ticks = touch.bid_ticks + touch.ask_ticks
         if self._tick_signals:
             book_tick = self._book_tick(touch, now_ns)
-            for on_touch in self._tick_signals:
-                on_touch(book_tick)
+            try:
+                for on_touch in self._tick_signals:
+                    on_touch(book_tick)
+            except Exception as error:
+                raise self._signal_fault(on_touch, error) from error
 
     def _on_trades(self, batch: MarketBatch, index: int) -> bool:
         if not self._trade_signals:
@@ -276,9 +296,20 @@ class EngineMarket:
                 batch.lots[change] * self._lot,
                 _TAKER_SIGN[batch.sides[change]],
             )
-            for on_trade in self._trade_signals:
-                on_trade(trade)
+            try:
+                for on_trade in self._trade_signals:
+                    on_trade(trade)
+            except Exception as error:
+                raise self._signal_fault(on_trade, error) from error
         return self.book_state is BookState.SYNCED
+
+    def _signal_fault(self, react: object, error: Exception) -> SignalFault:
+        name = next(
+            name
+            for name, signal in zip(self._signal_names, self._signals, strict=True)
+            if react in {signal.on_touch, signal.on_trade}
+        )
+        return SignalFault(f"signal {name!r}: {type(error).__name__}: {error}")
 
     def _book_tick(self, touch: Touch, now_ns: int) -> BookTick:
         tick, lot = self._tick, self._lot

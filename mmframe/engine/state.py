@@ -20,10 +20,18 @@ class EngineState(msgspec.Struct, frozen=True):
     day: int = 0
     """Days since the epoch, UTC, of the current trading day."""
     day_start_pnl_quote: Decimal = Decimal(0)
-    """Total profit when the day began."""
+    """Total profit when the day began, of the markets with the first market's quote asset."""
     halt_reason: str = ""
-    """A latched HALT or kill; empty when there is none."""
+    """A latched HALT or kill of the strategy; empty when there is none."""
     is_killed: bool = False
+    is_paused: bool = False
+    """The operator paused the strategy."""
+    market_halts: tuple[str, ...] = ()
+    """Latched HALTs of single markets, in market order; empty for one that is not halted."""
+    paused_markets: tuple[int, ...] = ()
+    """Markets that the operator paused by themselves."""
+    other_day_start_pnl_quote: dict[str, Decimal] = {}
+    """Total profit when the day began, by every other quote asset."""
 
 
 class RestoredOrder(msgspec.Struct, frozen=True):

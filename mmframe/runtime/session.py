@@ -54,7 +54,7 @@ class Session:
         self._observe = plan.venue.observe if isinstance(plan.venue, MarketObserver) else None
         self._books = tuple(self.engine.book(index) for index in range(len(plan.instruments)))
         self._clock = plan.clock if isinstance(plan.clock, VirtualClock) else None
-        self._saved_state: object = None
+        self._saved_revision = -1
         self._live_at_stop: tuple[str, ...] = ()
         self.now_ns = 0
         self.started_ns = 0
@@ -183,7 +183,6 @@ class Session:
     def _save_state(self) -> None:
         """Write what must survive when it changed; the sequence alone follows from the intents."""
         engine = self.engine
-        key = (engine.halt_reason, engine.is_killed, engine.day)
-        if key != self._saved_state and self.journal is not None:
-            self._saved_state = key
+        if engine.state_revision != self._saved_revision and self.journal is not None:
             self.journal.save_state(engine.state())
+            self._saved_revision = engine.state_revision

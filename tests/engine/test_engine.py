@@ -27,7 +27,15 @@ from mmframe.domain.orders import (
 from mmframe.domain.records import AdviceUpdate, Command, OperatorCommand, StageKind
 from mmframe.domain.views import NEUTRAL_ADVICE, Reason, RiskLevel, RiskVerdict
 from mmframe.engine import Engine, client_id_prefix
-from mmframe.engine.settings import EngineSettings, FaultBudget, GateLimits, MarketPipeline, MarketSettings
+from mmframe.engine.settings import (
+    EngineSettings,
+    FaultBudget,
+    GateLimits,
+    MarketPipeline,
+    MarketSettings,
+    NamedOptimizer,
+    NamedRiskControl,
+)
 from mmframe.engine.state import EngineState, RestoredFill, RestoredOrder, RestoredRun
 from mmframe.errors import DomainError
 from mmframe.testing import delta, gap, make_batch, make_instrument, snapshot, trade
@@ -654,8 +662,6 @@ def test_two_markets_share_the_daily_loss_of_one_quote_asset_and_nothing_else(be
         make_instrument(symbol, tick_size="1", lot_size="1") for symbol in ("BTC/USDT", "ETH/USDT", "ETH/BTC")
     ]
     quoters = [bench().quoter for _ in instruments]
-    from mmframe.engine.settings import NamedOptimizer
-
     engine = Engine(
         EngineSettings(
             "demo",
@@ -686,3 +692,210 @@ def test_two_markets_share_the_daily_loss_of_one_quote_asset_and_nothing_else(be
 
     assert engine.halt_reason == "daily loss 30.00 USDT, limit 20"
     assert engine.wake_ns < NEVER_NS
+
+
+def two_markets(bench, *, controls=((), ()), symbols=("BTC/USDT", "ETH/BTC"), limits=None, **fields):
+    """Return an engine of two markets that quote 99/101, both books at 98/102, and its two quoters."""
+    instruments = [make_instrument(symbol, tick_size="1", lot_size="1") for symbol in symbols]
+    quoters = [bench().quoter for _ in instruments]
+    engine = Engine(
+        EngineSettings(
+            "demo", "0", tuple(MarketSettings(each, 10, limits or GateLimits()) for each in instruments), **fields
+        ),
+        [
+            MarketPipeline(
+                ReferenceBook(),
+                (),
+                (NamedOptimizer("q", quoter),),
+                tuple(NamedRiskControl(f"r{number}", control) for number, control in enumerate(market_controls)),
+            )
+            for quoter, market_controls in zip(quoters, controls, strict=True)
+        ],
+        VenueCapabilities(),
+    )
+    return engine, quoters
+
+
+def show_books(engine, now_ns, *, markets=(0, 1), bid=98, ask=102):
+    for market in markets:
+        batch = make_batch(snapshot(bids=[(bid, 50)], asks=[(ask, 50)]), market=market, start_ns=now_ns)
+        engine.on_market(batch, 0)
+    return [item.action for item in engine.decide(now_ns)]
+
+
+class Stopper:
+    """A risk control that halts its market."""
+
+    def assess(self, view, inventory, advice, proposal):
+        return RiskVerdict(3, 0.0, 0.0, 0.0, 0.0, int(Reason.INVENTORY))
+
+
+def test_a_halt_of_one_market_leaves_the_other_and_survives_a_restart(bench):
+    engine, _ = two_markets(bench, controls=((Stopper(),), ()))
+    now_ns = 1_800_000_000 * SECOND_NS
+
+    assert [action.market for action in show_books(engine, now_ns)] == [1, 1]
+    assert not engine.is_halted
+    again, _ = two_markets(bench)
+    again.restore(RestoredRun(engine.state(), (), ()))
+
+    assert [action.market for action in show_books(again, now_ns)] == [1, 1]
+    assert again.status(now_ns, started_ns=0, mode="paper").halt_reason == "risk control 'r0': inventory"
+
+
+def test_a_halt_of_the_only_market_survives_a_restart(bench):
+    made = bench(controls=[RuntimeError("limits file gone")])
+    made.book()
+
+    again = bench()
+    again.engine.restore(RestoredRun(made.engine.state(), (), ()))
+
+    assert again.engine.is_halted
+    assert again.book() == []
+
+
+def test_a_pause_survives_a_restart(quoting, bench):
+    quoting.handle(OperatorCommand(Command.PAUSE, quoting.now_ns))
+
+    again = bench()
+    again.engine.restore(RestoredRun(quoting.engine.state(), (), ()))
+
+    assert again.book() == []
+    assert [type(action) for action in again.handle(OperatorCommand(Command.RESUME, again.now_ns))] == [Submit, Submit]
+
+
+def test_a_command_for_one_market_is_for_that_market_only(bench):
+    engine, _ = two_markets(bench, controls=((Stopper(),), ()))
+    now_ns = 1_800_000_000 * SECOND_NS
+    show_books(engine, now_ns)
+    engine.handle(OperatorCommand(Command.PAUSE, now_ns, market=1))
+    status = engine.status(now_ns, started_ns=0, mode="paper")
+    assert "r0" in status.halt_reason
+
+    engine.handle(OperatorCommand(Command.RESUME, now_ns, market=1))
+    engine.decide(now_ns + SECOND_NS)
+
+    status = engine.status(now_ns, started_ns=0, mode="paper")
+    assert "r0" in status.halt_reason
+    assert status.markets[1].bid_reason == 0
+
+
+def test_a_command_for_a_market_that_is_not_there_is_refused(quoting):
+    with pytest.raises(DomainError, match="market: expected an index below 1, was 4"):
+        quoting.engine.handle(OperatorCommand(Command.PAUSE, quoting.now_ns, market=4))
+
+
+def test_the_start_of_the_day_comes_back_for_every_quote_asset(bench):
+    limits = GateLimits(max_daily_loss_quote=Decimal(20))
+    engine, _ = two_markets(bench, limits=limits)
+    now_ns = 1_800_000_000 * SECOND_NS
+    fills = (
+        Fill(0, "x", "1", Side.BUY, 103, 10, True, Decimal(0), "USDT", now_ns, now_ns),
+        Fill(1, "y", "2", Side.BUY, 103, 10, True, Decimal(0), "BTC", now_ns, now_ns),
+    )
+    for each in fills:
+        engine.handle(each)
+    show_books(engine, now_ns)
+    # The next day begins at a loss of 30 in either asset, which is not today's.
+    next_ns = now_ns + 86_400 * SECOND_NS
+    engine.decide(next_ns)
+
+    again, quoters = two_markets(bench, limits=limits)
+    again.restore(RestoredRun(engine.state(), (), tuple(RestoredFill(each, 206) for each in fills)))
+    show_books(again, next_ns)
+
+    assert not again.is_halted
+    assert [quoter.seen[-1][1].day_pnl_quote for quoter in quoters] == [0.0, 0.0]
+
+
+def test_a_restored_position_is_marked_where_the_market_was_last_seen(bench):
+    fills = [
+        RestoredFill(Fill(0, "x", "1", Side.BUY, 50, 10, True, Decimal(0), "USDT", 0, 0), 100),
+        RestoredFill(Fill(0, "x", "2", Side.BUY, 100, 10, True, Decimal(0), "USDT", 0, 0), 200),
+    ]
+    made = bench(limits=GateLimits(max_daily_loss_quote=Decimal(20)))
+    made.engine.restore(RestoredRun(EngineState(day=1), (), tuple(fills)))
+
+    # A new day: what was earned before it is not today's.
+    made.decide()
+    made.book()
+
+    assert made.quoter.seen[-1][1].day_pnl_quote == 0.0
+
+
+def test_a_halt_outside_a_decision_wakes_every_market_at_once(bench):
+    engine, _ = two_markets(bench, faults=FaultBudget(halt_after=1), max_quote_age_ns=60 * SECOND_NS)
+    now_ns = 1_800_000_000 * SECOND_NS
+    for action in show_books(engine, now_ns):
+        event = OrderUpdate(action.market, action.client_id, OrderStatus.OPEN, Request.SUBMIT, now_ns, now_ns)
+        engine.handle(event)
+    engine.decide(now_ns + SECOND_NS)
+    engine._markets[1]._apply = Raiser()
+
+    engine.on_market(make_batch(delta(bids=[(98, 1)]), market=1, start_ns=now_ns + 2 * SECOND_NS), 0)
+
+    assert engine.wake_ns <= now_ns + 2 * SECOND_NS
+    assert len(engine.decide(now_ns + 2 * SECOND_NS)) == 4
+
+
+class Raiser:
+    def __call__(self, *arguments):
+        raise IndexError("level")
+
+
+@pytest.mark.parametrize("message", [delta(bids=[(98, 7)]), snapshot(bids=[(98, 7)], asks=[(102, 7)])])
+def test_a_book_that_raises_is_not_quoted_on_until_the_next_snapshot(quoting, message):
+    market = quoting.engine._markets[0]
+    apply, market._apply = market._apply, Raiser()
+    quoting.now_ns += 1
+
+    actions = quoting.message(message)
+
+    assert [type(action) for action in actions] == [Cancel, Cancel]
+    assert reasons(quoting) == (Reason.BOOK_UNSYNCED, Reason.BOOK_UNSYNCED)
+    assert quoting.engine.fault_notes[-1] == "book: IndexError: level"
+    market._apply = apply
+    quoting.accept(actions)
+    quoting.now_ns += SECOND_NS
+    assert [type(action) for action in quoting.book()] == [Submit, Submit]
+
+
+def test_a_signal_that_raises_for_ever_halts_within_the_budget(bench):
+    made = bench(signals=[("volatility", RaisingSignal("touch"))], faults=FaultBudget(pull_after=3, halt_after=10))
+    made.book()
+
+    for size in range(20):
+        made.now_ns += 1_000_000
+        made.touch(bid=98, lots=size + 1)
+
+    assert made.engine.is_halted
+    assert "signal 'volatility': ValueError: bad touch" in made.engine.halt_reason
+
+
+def test_quotes_are_looked_at_again_when_advice_expires(bench):
+    made = bench(max_quote_age_ns=60 * SECOND_NS)
+    made.accept(made.book())
+    until_ns = made.now_ns + 3 * SECOND_NS
+    made.handle(AdviceUpdate(0, NEUTRAL_ADVICE._replace(pause=1.0, valid_until_ns=until_ns), made.now_ns))
+    made.after(0.2)
+
+    assert made.engine.wake_ns == until_ns + 1
+    made.after(2.8)
+    made.now_ns += 1
+    made.decide()
+    assert made.quoter.seen[-1][2] is NEUTRAL_ADVICE
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [quotes(ask=1e14, ask_size=1e14), quotes(bid_size=9e18), quotes()._replace(bid_reason=object())],
+    ids=["price", "size", "reason"],
+)
+def test_an_answer_that_cannot_be_put_into_numbers_is_a_fault(bench, answer):
+    made = bench(instrument=make_instrument(tick_size="0.00000001", lot_size="0.00000001"))
+    made.quoter.answer = answer
+
+    made.book()
+
+    assert made.engine.faults == 1
+    assert made.sent == []
