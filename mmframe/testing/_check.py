@@ -111,8 +111,19 @@ class ComponentConformance:
         }
         return build_component(spec, type(self).options, **context)
 
-    def for_all(self, holds: Callable[..., None], /, **strategies: SearchStrategy[Any]) -> None:
-        """Try `holds` on generated arguments; the failing example is printed with the failure."""
+    def for_all(
+        self, holds: Callable[..., None], /, *, edges: Iterable[Any] = (), **strategies: SearchStrategy[Any]
+    ) -> None:
+        """Try `holds` on `edges`, one argument each, then on generated arguments.
+
+        The example that fails is printed with the failure.
+        """
+        for edge in edges:
+            try:
+                holds(edge)
+            except Exception as error:
+                error.add_note(f"Failing edge case: {edge!r}")
+                raise
         # A fresh property per call: an inherited @given method is refused when two subclasses run it.
         checked = settings(
             max_examples=self.examples_max,

@@ -26,6 +26,7 @@ __all__ = ["Situation", "advice", "inventories", "l2_streams", "proposals", "sit
 _STEPS_NS = (0, 1, 1_000, 1_000_000, 100_000_000, 1_000_000_000, 3_600_000_000_000, 90_000_000_000_000)
 _SIZES_LOTS = st.one_of(st.integers(1, 20), st.integers(1, 1_000_000))
 _CENTRE_TICKS = 10_000
+_SMALL = 1e-6
 _REACH_TICKS = 40
 
 
@@ -126,11 +127,12 @@ def inventories(*, instrument: Instrument | None = None) -> st.SearchStrategy[In
     grid = instrument or make_instrument()
     money = st.one_of(st.just(0.0), st.floats(-1e9, 1e9))
     lots = st.one_of(st.just(0), st.integers(-100, 100), st.integers(-(10**9), 10**9))
+    limits = st.one_of(st.just(math.inf), st.integers(1, 100), st.integers(1, 10**9))
     return st.builds(
         Inventory,
         position=lots.map(lambda count: count * grid.lot),
         target=lots.map(lambda count: count * grid.lot),
-        max_position=st.one_of(st.just(math.inf), st.integers(1, 10**9).map(lambda count: count * grid.lot)),
+        max_position=limits.map(lambda count: count * grid.lot),
         average_price=st.one_of(st.just(0.0), st.floats(grid.tick, 1e9)),
         realised_pnl_quote=money,
         unrealised_pnl_quote=money,
@@ -226,6 +228,8 @@ def _signal_values(smallest: float, largest: float) -> st.SearchStrategy[float]:
         st.just(math.nan),
         st.sampled_from((smallest, largest, min(max(0.0, smallest), largest))),
         st.floats(smallest, largest),
+        # Most signals are small beside their range.
+        st.floats(smallest * _SMALL, largest * _SMALL).filter(lambda value: smallest <= value <= largest),
     )
 
 

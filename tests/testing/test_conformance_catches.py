@@ -937,7 +937,7 @@ def test_a_failure_says_id_rule_why_was_expected_and_hint():
         f"  why       {case.reason}",
         f"  hint      {case.hint}",
     ]
-    assert any("situation=Situation(view=MarketView(" in note for note in failure.value.__notes__)
+    assert any("Failing edge case: Situation(view=MarketView(" in note for note in failure.value.__notes__)
 
 
 def test_an_exception_of_the_component_becomes_the_failure_with_its_cause():
@@ -948,7 +948,7 @@ def test_an_exception_of_the_component_becomes_the_failure_with_its_cause():
         Broken().test_nothing_raises()
 
     assert isinstance(failure.value.__cause__, ZeroDivisionError)
-    assert any("row=[Situation(view=MarketView(" in note for note in failure.value.__notes__)
+    assert any("Failing edge case: [Situation(view=MarketView(" in note for note in failure.value.__notes__)
 
 
 def test_every_case_but_those_of_plugins_is_tried_by_exactly_one_test():
@@ -978,3 +978,18 @@ def test_a_test_class_without_spec_says_what_to_set():
 
     assert failure.value.message == "Empty.spec: expected a OptimizerSpec, was None"
     assert failure.value.hint == "set `spec = YOUR_SPEC` in the body of the test class"
+
+
+def test_a_failure_on_generated_input_shows_the_input():
+    class FailsOnWideMarkets(_Optimizer):
+        def propose(self, view, inventory, advice, proposal):
+            if view.ask - view.bid > 3 * view.tick:
+                raise ZeroDivisionError
+            return _quotes(view)
+
+    class Broken(OptimizerConformance):
+        spec = OptimizerSpec(name="broken", summary="Broken.", build=lambda _options, _context: FailsOnWideMarkets())
+
+    with pytest.raises(ConformanceError) as failure:
+        Broken().test_it_returns_a_proposal_of_numbers()
+    assert any("situation=Situation(view=MarketView(" in note for note in failure.value.__notes__)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from mmframe.domain.views import NEUTRAL_ADVICE, NO_QUOTE, QuoteProposal, Reason
 from mmframe.plugin import OptimizerRule, OptimizerSpec
 from mmframe.testing._check import ComponentConformance, case, expect, fail, rule_faults
-from mmframe.testing.builders import make_inventory, make_signals, make_view
+from mmframe.testing.builders import make_inventory, make_signals
 from mmframe.testing.clock import START_NS
+from mmframe.testing.conformance._edges import calm_view, edge_situations
 from mmframe.testing.strategies import Situation, situations
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class OptimizerConformance(ComponentConformance):
     Attributes:
         signal_ranges: Smallest and largest value of a needed signal, where its provider promises one. Values outside of
             it are then not tried; NaN always is.
-        calm_signals: A plausible value of each needed signal, for the check of scale; 0.0 where absent.
+        calm_signals: A plausible value of each needed signal in a calm market; 0.0 where absent.
         distance_max_bps: Largest distance from the mid that is plausible in a calm market.
     """
 
@@ -48,6 +49,10 @@ class OptimizerConformance(ComponentConformance):
             instrument=self.instruments[0], signals=type(self).spec.needs, signal_ranges=self.signal_ranges
         )
 
+    def edges(self) -> list[Situation]:
+        """Return the calls that are tried first, always the same."""
+        return edge_situations(self.instruments[0], self._calm_signals(), rounded=False)
+
     @case("MM-O01")
     def test_it_returns_a_proposal_of_numbers(self) -> None:
         """MM-O01."""
@@ -57,7 +62,7 @@ class OptimizerConformance(ComponentConformance):
             is_kept = type(proposal) is QuoteProposal and all(_is_number(value) for value in proposal)
             expect("MM-O01", is_kept, was=proposal, expected="a QuoteProposal of six numbers")
 
-        self.for_all(holds, situation=self.situations())
+        self.for_all(holds, edges=self.edges(), situation=self.situations())
 
     @case("MM-O02")
     def test_what_has_a_size_has_a_price(self) -> None:
@@ -69,7 +74,7 @@ class OptimizerConformance(ComponentConformance):
                 is_kept = math.isfinite(size) and size >= 0.0 and (not size or (math.isfinite(price) and price > 0.0))
                 expect("MM-O02", is_kept, was=proposal, expected="a finite price above 0 on each side with a size")
 
-        self.for_all(holds, situation=self.situations())
+        self.for_all(holds, edges=self.edges(), situation=self.situations())
 
     @case("MM-O03")
     def test_it_is_never_crossed_on_the_grid(self) -> None:
@@ -82,7 +87,7 @@ class OptimizerConformance(ComponentConformance):
             bid, ask = _on_grid(proposal, situation.view)
             expect("MM-O03", bid < ask, was=f"{proposal!r}: bid {bid} ticks, ask {ask} ticks", expected="bid < ask")
 
-        self.for_all(holds, situation=self.situations())
+        self.for_all(holds, edges=self.edges(), situation=self.situations())
 
     @case("MM-O04")
     def test_nothing_raises(self) -> None:
@@ -99,7 +104,7 @@ class OptimizerConformance(ComponentConformance):
                 dust = situation.view._replace(order_size=0.0)
                 optimizer.propose(dust, situation.inventory, situation.advice, situation.proposal)
 
-        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=3))
+        self.for_all(holds, edges=_rows(self.edges()), row=self._situation_rows())
 
     @case("MM-O05")
     def test_the_same_inputs_give_the_same_proposals(self) -> None:
@@ -109,7 +114,7 @@ class OptimizerConformance(ComponentConformance):
             was, expected = _run(self.build(), row), _run(self.build(), row)
             expect("MM-O05", was == expected, was=was, expected=expected)
 
-        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=3))
+        self.for_all(holds, edges=_rows(self.edges()), row=self._situation_rows())
 
     @case("MM-O06")
     def test_inputs_are_not_kept(self) -> None:
@@ -142,7 +147,7 @@ class OptimizerConformance(ComponentConformance):
                 is_kept = reason in known and (size > 0.0 or reason != Reason.NONE)
                 expect("MM-O07", is_kept, was=proposal, expected="a known reason on each side that has no size")
 
-        self.for_all(holds, situation=self.situations())
+        self.for_all(holds, edges=self.edges(), situation=self.situations())
 
     @case("MM-O08")
     def test_calm_quotes_are_near_the_mid(self) -> None:
@@ -171,7 +176,7 @@ class OptimizerConformance(ComponentConformance):
             was, expected = _run(self.build(), row), _run(one, row)
             expect("MM-O09", was == expected, was=was, expected=expected)
 
-        rows = st.lists(self.situations(), min_size=1, max_size=3)
+        rows = self._situation_rows()
         self.for_all(holds, row=rows, other=rows)
 
     @case("MM-O10")
@@ -183,18 +188,18 @@ class OptimizerConformance(ComponentConformance):
             if faults:
                 fail("MM-O10", was="; ".join(faults), expected="numbers and tuples only")
 
+    def _situation_rows(self) -> st.SearchStrategy[list[Situation]]:
+        return st.lists(self.situations(), min_size=1, max_size=3)
+
     def _calm_view(self, now_ns: int) -> MarketView:
-        grid = self.instruments[0]
-        bid_ticks = 1_000_000
-        signals = {name: self.calm_signals.get(name, 0.0) for name in type(self).spec.needs}
-        return make_view(
-            bid_ticks * grid.tick,
-            (bid_ticks + 2) * grid.tick,
-            order_size=10 * grid.lot,
-            now_ns=now_ns,
-            signals=make_signals(**signals),
-            instrument=grid,
-        )
+        return calm_view(self.instruments[0], self._calm_signals(), now_ns=now_ns)
+
+    def _calm_signals(self) -> dict[str, float]:
+        return {name: self.calm_signals.get(name, 0.0) for name in type(self).spec.needs}
+
+
+def _rows(edges: list[Situation]) -> list[list[Situation]]:
+    return [[edge] for edge in edges]
 
 
 def _on_grid(proposal: QuoteProposal, view: MarketView) -> tuple[int, int]:

@@ -61,6 +61,8 @@ _SPEC_CLASSES: dict[str, type[ComponentSpec]] = {
 }
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _UNITS = ("_bps", "_ms", "_s", "_ns", "_ticks", "_lots", "_quote", "_usd", "_percent")
+_RATES = ("_per_s", "_per_day")
+"""A number of events; the name says it all."""
 _SUMMARY_LENGTH_MAX = 120
 _HEAVY = ("httpx", "websockets", "rich", "pytest", "hypothesis")
 _IMPORT_TIMEOUT_S = 60.0
@@ -149,7 +151,7 @@ class PluginConformance:
             expect("MM-P06", info is not None, was=f"{place} has no help", expected="a field made with option(...)")
             if info is not None:
                 expect("MM-P06", len(info.help.split()) > 1, was=f"{place}: help {info.help!r}", expected="a sentence")
-                needs_unit = field.name.endswith(_UNITS)
+                needs_unit = field.name.endswith(_UNITS) and not field.name.endswith(_RATES)
                 expect("MM-P06", bool(info.unit) or not needs_unit, was=f"{place}: no unit", expected='unit="..."')
 
     @case("MM-P07")

@@ -11,6 +11,7 @@ from mmframe.domain.views import NEUTRAL_ADVICE, Reason, RiskLevel, RiskVerdict
 from mmframe.plugin import RiskControlSpec, RiskRule
 from mmframe.testing._check import ComponentConformance, case, expect, fail, rule_faults
 from mmframe.testing.builders import make_signals
+from mmframe.testing.conformance._edges import edge_situations
 from mmframe.testing.strategies import Situation, situations
 
 if TYPE_CHECKING:
@@ -31,10 +32,12 @@ class RiskControlConformance(ComponentConformance):
     Attributes:
         signal_ranges: Smallest and largest value of a needed signal, where its provider promises one. Values outside of
             it are then not tried; NaN always is.
+        calm_signals: A plausible value of each needed signal in a calm market; 0.0 where absent.
     """
 
     spec_class: ClassVar[type[RiskControlSpec]] = RiskControlSpec
     signal_ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    calm_signals: ClassVar[Mapping[str, float]] = {}
 
     def situations(self) -> st.SearchStrategy[Situation]:
         """Return the calls that are tried; quotes are on the grid, as the kernel hands them over."""
@@ -45,6 +48,11 @@ class RiskControlConformance(ComponentConformance):
             rounded=True,
         )
 
+    def edges(self) -> list[Situation]:
+        """Return the calls that are tried first, always the same."""
+        signals = {name: self.calm_signals.get(name, 0.0) for name in type(self).spec.needs}
+        return edge_situations(self.instruments[0], signals, rounded=True)
+
     @case("MM-R01")
     def test_it_returns_a_verdict_with_a_level(self) -> None:
         """MM-R01."""
@@ -54,7 +62,7 @@ class RiskControlConformance(ComponentConformance):
             is_kept = type(verdict) is RiskVerdict and verdict.level in _LEVELS
             expect("MM-R01", is_kept, was=verdict, expected="a RiskVerdict with a RiskLevel")
 
-        self.for_all(holds, situation=self.situations())
+        self.for_all(holds, edges=self.edges(), situation=self.situations())
 
     @case("MM-R02")
     def test_it_never_loosens(self) -> None:
@@ -69,7 +77,7 @@ class RiskControlConformance(ComponentConformance):
                     "MM-R02", not looser, was=f"{looser}: {verdict!r}", expected=f"not beyond {situation.proposal!r}"
                 )
 
-        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=3))
+        self.for_all(holds, edges=_rows(self.edges()), row=self._situation_rows())
 
     @case("MM-R03")
     def test_allow_changes_nothing(self) -> None:
@@ -83,7 +91,7 @@ class RiskControlConformance(ComponentConformance):
                 expected = _quoted(given.bid, given.bid_size), _quoted(given.ask, given.ask_size), 0
                 expect("MM-R03", was == expected, was=was, expected=expected)
 
-        self.for_all(holds, situation=self.situations())
+        self.for_all(holds, edges=self.edges(), situation=self.situations())
 
     @case("MM-R04")
     def test_tightening_says_why(self) -> None:
@@ -95,7 +103,7 @@ class RiskControlConformance(ComponentConformance):
             if verdict.level != RiskLevel.ALLOW:
                 expect("MM-R04", verdict.reason in known, was=verdict, expected="a known reason other than NONE")
 
-        self.for_all(holds, situation=self.situations())
+        self.for_all(holds, edges=self.edges(), situation=self.situations())
 
     @case("MM-R05")
     def test_nothing_raises(self) -> None:
@@ -110,7 +118,7 @@ class RiskControlConformance(ComponentConformance):
                 )
                 control.assess(unknown, situation.inventory, NEUTRAL_ADVICE, situation.proposal)
 
-        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=3))
+        self.for_all(holds, edges=_rows(self.edges()), row=self._situation_rows())
 
     @case("MM-R06")
     def test_the_same_inputs_give_the_same_verdicts(self) -> None:
@@ -120,7 +128,7 @@ class RiskControlConformance(ComponentConformance):
             was, expected = _run(self.build(), row), _run(self.build(), row)
             expect("MM-R06", was == expected, was=was, expected=expected)
 
-        self.for_all(holds, row=st.lists(self.situations(), min_size=1, max_size=3))
+        self.for_all(holds, edges=_rows(self.edges()), row=self._situation_rows())
 
     @case("MM-R07")
     def test_what_has_a_size_has_a_price(self) -> None:
@@ -132,7 +140,7 @@ class RiskControlConformance(ComponentConformance):
                 is_kept = math.isfinite(size) and size >= 0.0 and (not size or (math.isfinite(price) and price > 0.0))
                 expect("MM-R07", is_kept, was=verdict, expected="a finite price above 0 on each side with a size")
 
-        self.for_all(holds, situation=self.situations())
+        self.for_all(holds, edges=self.edges(), situation=self.situations())
 
     @case("MM-R08")
     def test_two_of_one_spec_are_independent(self) -> None:
@@ -144,7 +152,7 @@ class RiskControlConformance(ComponentConformance):
             was, expected = _run(self.build(), row), _run(one, row)
             expect("MM-R08", was == expected, was=was, expected=expected)
 
-        rows = st.lists(self.situations(), min_size=1, max_size=3)
+        rows = self._situation_rows()
         self.for_all(holds, row=rows, other=rows)
 
     @case("MM-R09")
@@ -155,6 +163,13 @@ class RiskControlConformance(ComponentConformance):
             faults = list(rule_faults(control.function, control.params))
             if faults:
                 fail("MM-R09", was="; ".join(faults), expected="numbers and tuples only")
+
+    def _situation_rows(self) -> st.SearchStrategy[list[Situation]]:
+        return st.lists(self.situations(), min_size=1, max_size=3)
+
+
+def _rows(edges: list[Situation]) -> list[list[Situation]]:
+    return [[edge] for edge in edges]
 
 
 def _looser(verdict: RiskVerdict, given: QuoteProposal) -> str:
