@@ -1,6 +1,9 @@
 """The matching engine against a slow matcher that is obvious: one list of orders, sorted anew before each trade."""
 
+import random
+
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -13,14 +16,16 @@ LIMITS = MatchingLimits(
     max_size_lots=30,
     min_price_ticks=95,
     max_price_ticks=105,
-    max_open_orders=14,
-    max_open_orders_per_owner=5,
+    max_open_orders=20,
+    max_open_orders_per_owner=8,
 )
 OWNERS = st.sampled_from(["", "ann", "bob"])
 SIDES = st.sampled_from([Side.BUY, Side.SELL])
 PRICES = st.one_of(st.integers(97, 103), st.integers(94, 106))
 SIZES = st.one_of(st.integers(2, 12), st.integers(0, 32))
 CLIENT_IDS = st.sampled_from(["", "", "", "x", "y", "z"])
+VERSION_OFF = st.sampled_from([None, None, 0, 0, 1, -1])
+"""How far the version that a change expects is off; None expects nothing."""
 PREVENTIONS = st.sampled_from([None, *SelfTradePrevention])
 
 
@@ -189,33 +194,21 @@ def facts(order):
     return (order.order_id, order.owner, order.side, order.status, order.reject, order.client_id, order.version)
 
 
-class MatchingMachine(RuleBasedStateMachine):
-    """Does everything twice, and compares everything after each step."""
+class Twins:
+    """An engine and the plain matcher; whatever is done to one is done to the other, and everything is compared."""
 
-    @initialize(prevention=st.sampled_from(list(SelfTradePrevention)))
-    def start(self, prevention):
+    def __init__(self, prevention):
         self.engine = MatchingEngine(LIMITS, prevention=prevention, tracks_changes=True)
         self.plain = PlainMatcher(prevention)
         self.published = ({}, {})
         self.seen = {}
-        self.known_versions = {}
+        self.versions = {}
 
-    @rule(
-        owner=OWNERS,
-        side=SIDES,
-        price=PRICES,
-        size=SIZES,
-        tif=st.sampled_from([*TimeInForce, TimeInForce.GTC]),
-        post_only=st.booleans(),
-        client_id=CLIENT_IDS,
-        prevention=PREVENTIONS,
-    )
-    def submit_limit(self, owner, side, price, size, tif, post_only, client_id, prevention):
+    def limit(self, owner, side, price, size, tif, post_only, client_id, prevention):
         self.plain.begin()
         expected = self.plain.limit(
             owner, side, price, size, tif, post_only, client_id, prevention or self.plain.prevention
         )
-
         was = self.engine.limit(
             owner,
             side,
@@ -226,63 +219,35 @@ class MatchingMachine(RuleBasedStateMachine):
             client_id=client_id,
             prevention=prevention,
         )
-
         self.compare(was, expected)
 
-    @rule(owner=OWNERS, side=SIDES, size=SIZES, client_id=CLIENT_IDS, prevention=PREVENTIONS)
-    def submit_market(self, owner, side, size, client_id, prevention):
+    def market(self, owner, side, size, client_id, prevention):
         self.plain.begin()
         expected = self.plain.market(owner, side, size, client_id, prevention or self.plain.prevention)
-
         was = self.engine.market(owner, side, size, client_id=client_id, prevention=prevention)
-
         self.compare(was, expected)
 
-    @precondition(lambda self: self.plain.resting)
-    @rule(data=st.data())
-    def cancel(self, data):
-        order = data.draw(st.sampled_from(self.plain.resting))
+    def cancel(self, order):
         self.plain.begin()
         self.plain.cancel(order)
-
         assert self.engine.cancel(order.order_id) is Reject.NONE
-
         assert self.engine.cancel(order.order_id) is Reject.UNKNOWN_ORDER
 
-    @precondition(lambda self: self.plain.resting)
-    @rule(data=st.data(), price=PRICES, leaves=SIZES, off=st.sampled_from([None, None, 0, 0, 1, -1]))
-    def amend(self, data, price, leaves, off):
-        order = data.draw(st.sampled_from(self.plain.resting))
+    def amend(self, order, price, leaves, off):
         expected_version = None if off is None else order.version + off
-        price = data.draw(st.sampled_from([price, order.price]))
-        leaves = data.draw(st.sampled_from([leaves, order.leaves]))
         self.plain.begin()
         engine_order = self.engine.order(order.order_id)
         expected = self.plain.amend(order, price, leaves, expected_version)
-
         was = self.engine.amend(
             order.order_id, price_ticks=price, leaves_lots=leaves, expected_version=expected_version
         )
-
         assert was is expected
         self.compare(engine_order, order)
 
-    @precondition(lambda self: self.plain.resting)
-    @rule(
-        data=st.data(),
-        price=PRICES,
-        size=SIZES,
-        post_only=st.booleans(),
-        client_id=CLIENT_IDS,
-        off=st.sampled_from([None, None, 0, 1]),
-    )
-    def replace(self, data, price, size, post_only, client_id, off):
-        old = data.draw(st.sampled_from(self.plain.resting))
-        client_id = data.draw(st.sampled_from([client_id, old.client_id]))
+    def replace(self, old, price, size, post_only, client_id, off):
         expected_version = None if off is None else old.version + off
         self.plain.begin()
         status, order, reject = self.plain.replace(old, price, size, post_only, client_id, expected_version)
-
         was = self.engine.replace(
             old.order_id,
             price_ticks=price,
@@ -291,7 +256,6 @@ class MatchingMachine(RuleBasedStateMachine):
             client_id=client_id,
             expected_version=expected_version,
         )
-
         assert (was.status, was.reject) == (status, reject)
         if order is None:
             assert was.order is None
@@ -299,6 +263,7 @@ class MatchingMachine(RuleBasedStateMachine):
             self.compare(was.order, order)
 
     def compare(self, was, expected):
+        """Compare one order and the trades of the last operation."""
         self.seen[was.order_id] = was
         assert facts(was) == facts(expected)
         assert (was.price_ticks, was.leaves_lots, was.filled_lots) == (expected.price, expected.leaves, expected.filled)
@@ -310,16 +275,22 @@ class MatchingMachine(RuleBasedStateMachine):
         assert trades == self.plain.trades
         assert [facts(order) for order in self.engine.prevented] == [facts(order) for order in self.plain.prevented]
 
-    @invariant()
-    def both_rest_the_same_orders_in_the_same_queues(self):
-        if not hasattr(self, "engine"):
-            return
+    def check(self):
+        """Compare everything that stands, and hold what must always hold."""
+        self.same_orders_rest_in_the_same_queues()
+        self.as_much_was_bought_as_sold()
+        self.book_is_not_crossed()
+        self.versions_only_rise()
+        self.published_changes_rebuild_the_book()
+
+    def same_orders_rest_in_the_same_queues(self):
         assert self.engine.open_orders == len(self.plain.resting)
         for side in Side.BUY, Side.SELL:
             queue = self.plain.queue(side)
             prices = list(dict.fromkeys(order.price for order in queue))
             sums = [(price, sum(order.leaves for order in queue if order.price == price)) for price in prices]
             assert self.engine.levels(side, 100) == sums
+            assert self.engine.levels(side, 2) == sums[:2]
             assert self.engine.level_count(side) == len(prices)
             assert self.engine.best(side) == (prices[0] if prices else 0)
             served = [order for price in prices for order in self.engine.orders_at(side, price)]
@@ -328,31 +299,22 @@ class MatchingMachine(RuleBasedStateMachine):
                 found = self.engine.find(order.owner, order.client_id)
                 assert not order.client_id or found.order_id == order.order_id
 
-    @invariant()
-    def as_much_is_bought_as_sold(self):
-        if hasattr(self, "engine"):
-            filled = [0, 0]
-            for order in self.seen.values():
-                filled[order.side] += order.filled_lots
-            assert filled[Side.BUY] == filled[Side.SELL]
+    def as_much_was_bought_as_sold(self):
+        filled = [0, 0]
+        for order in self.seen.values():
+            filled[order.side] += order.filled_lots
+        assert filled[Side.BUY] == filled[Side.SELL]
 
-    @invariant()
-    def the_book_is_never_crossed(self):
-        if hasattr(self, "engine"):
-            bid, ask = self.engine.best(Side.BUY), self.engine.best(Side.SELL)
-            assert not (bid and ask) or bid < ask
+    def book_is_not_crossed(self):
+        bid, ask = self.engine.best(Side.BUY), self.engine.best(Side.SELL)
+        assert not (bid and ask) or bid < ask
 
-    @invariant()
-    def versions_of_resting_orders_never_go_back(self):
-        if hasattr(self, "engine"):
-            versions = {order.order_id: self.engine.order(order.order_id).version for order in self.plain.resting}
-            assert all(versions[key] >= self.known_versions.get(key, 1) for key in versions)
-            self.known_versions = versions
+    def versions_only_rise(self):
+        versions = {order.order_id: self.engine.order(order.order_id).version for order in self.plain.resting}
+        assert all(versions[key] >= self.versions.get(key, 1) for key in versions)
+        self.versions = versions
 
-    @invariant()
-    def the_published_changes_rebuild_the_book(self):
-        if not hasattr(self, "engine"):
-            return
+    def published_changes_rebuild_the_book(self):
         for side, ticks, lots in self.engine.take_changes():
             self.published[side].pop(ticks, None)
             if lots:
@@ -362,5 +324,95 @@ class MatchingMachine(RuleBasedStateMachine):
             assert self.published[side] == dict(self.engine.levels(side, 100))
 
 
+class MatchingMachine(RuleBasedStateMachine):
+    """Short sequences of anything, so that a failure is shown in few steps."""
+
+    @initialize(prevention=st.sampled_from(list(SelfTradePrevention)))
+    def start(self, prevention):
+        self.twins = Twins(prevention)
+
+    @rule(
+        owner=OWNERS,
+        side=SIDES,
+        price=PRICES,
+        size=SIZES,
+        tif=st.sampled_from([*TimeInForce, TimeInForce.GTC]),
+        post_only=st.booleans(),
+        client_id=CLIENT_IDS,
+        prevention=PREVENTIONS,
+    )
+    def limit(self, **order):
+        self.twins.limit(**order)
+
+    @rule(owner=OWNERS, side=SIDES, size=SIZES, client_id=CLIENT_IDS, prevention=PREVENTIONS)
+    def market(self, **order):
+        self.twins.market(**order)
+
+    @precondition(lambda self: self.twins.plain.resting)
+    @rule(data=st.data())
+    def cancel(self, data):
+        self.twins.cancel(data.draw(st.sampled_from(self.twins.plain.resting)))
+
+    @precondition(lambda self: self.twins.plain.resting)
+    @rule(data=st.data(), price=PRICES, leaves=SIZES, off=VERSION_OFF)
+    def amend(self, data, price, leaves, off):
+        order = data.draw(st.sampled_from(self.twins.plain.resting))
+        self.twins.amend(order, price, leaves, off)
+
+    @precondition(lambda self: self.twins.plain.resting)
+    @rule(data=st.data(), price=PRICES, size=SIZES, post_only=st.booleans(), client_id=CLIENT_IDS, off=VERSION_OFF)
+    def replace(self, data, price, size, post_only, client_id, off):
+        old = data.draw(st.sampled_from(self.twins.plain.resting))
+        self.twins.replace(old, price, size, post_only, client_id, off)
+
+    @invariant()
+    def twins_agree(self):
+        if hasattr(self, "twins"):
+            self.twins.check()
+
+
 TestMatchingAgainstReference = MatchingMachine.TestCase
-TestMatchingAgainstReference.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestMatchingAgainstReference.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_long_sessions_agree_with_the_reference(seed):
+    """Full books with queues, where short sequences seldom get: each order meets what many others left."""
+    source = random.Random(seed)
+    prevention = source.choice(list(SelfTradePrevention))
+    twins = Twins(prevention)
+
+    queued = 0
+    for _ in range(1_000):
+        act(source, twins)
+        twins.check()
+        queued += len(twins.plain.resting) > len({order.price for order in twins.plain.resting}) + 3
+
+    assert queued > 300
+    assert twins.plain.last_trade > 80
+
+
+def act(source, twins):
+    """Do one thing that a busy market does, now and then a wrong one."""
+    side = source.choice([Side.BUY, Side.SELL])
+    price = source.randint(97, 100) if side == Side.BUY else source.randint(100, 103)
+    size = source.randint(2, 12) if source.random() < 0.95 else source.randint(0, 32)
+    owner, client_id = source.choice(["", "ann", "bob"]), source.choice(["", "", "x", "y"])
+    prevention = source.choice([None, None, *SelfTradePrevention])
+    off = source.choice([None, None, None, 0, 0, 1, -1])
+    dice, resting = source.random(), twins.plain.resting
+    if dice < 0.5 or len(resting) < 4:
+        tif = source.choice([TimeInForce.GTC] * 6 + [TimeInForce.IOC, TimeInForce.FOK])
+        twins.limit(owner, side, price, size, tif, source.random() < 0.2, client_id, prevention)
+        return
+    order = source.choice(resting)
+    if dice < 0.57:
+        twins.market(owner, side, size, client_id, prevention)
+    elif dice < 0.62:
+        twins.cancel(order)
+    elif dice < 0.8:
+        leaves = source.choice([order.leaves, order.leaves - 1, order.leaves + 1, size])
+        twins.amend(order, source.choice([order.price, order.price, order.price + 1, price]), leaves, off)
+    else:
+        post_only = source.random() < 0.5
+        twins.replace(order, price, size, post_only, source.choice([client_id, order.client_id]), off)

@@ -259,6 +259,20 @@ def test_queries_tell_how_orders_stand(quiet):
     }
 
 
+def test_a_request_that_trades_nothing_tells_of_no_trade_again(quiet):
+    quiet.ask(lift(quiet, "c-1", lots=1))
+    published = len(quiet.messages)
+
+    events = quiet.ask(QueryOrder(0, "c-1")) + quiet.ask(Cancel(0, "nobody")) + quiet.ask(lift(quiet, "c-1", lots=1))
+
+    assert told(events) == [
+        ("c-1", Request.QUERY, OrderStatus.FILLED),
+        ("nobody", Request.CANCEL, UNCHANGED),
+        ("c-1", Request.SUBMIT, OrderStatus.REJECTED),
+    ]
+    assert len(quiet.messages) == published
+
+
 def test_cancel_all_reaches_every_market_and_the_report_is_empty_afterwards(open_market):
     trader = open_market(symbols=("BTC/USDT", "ETH/USDT"))
     for market in 0, 1:
