@@ -117,7 +117,7 @@ def test_the_same_seed_is_the_same_market_in_every_process_and_under_every_hash_
 MILLISECONDS = st.one_of(st.integers(0, 3_000), st.integers(0, 30).map(lambda step: 100 * step))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     actions=st.lists(st.tuples(MILLISECONDS, st.sampled_from(["bid", "ask", "lift", "cancel"])), max_size=12),
     extra_polls=st.lists(st.tuples(MILLISECONDS, st.booleans()), max_size=30),
