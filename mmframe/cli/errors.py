@@ -23,19 +23,23 @@ def error_text(error: MmframeError) -> str:
         return "\n".join(blocks)
     lines = [f"error[{error.code}]: {_headline(error)}"]
     lines += [f"  {label:<{_LABEL_WIDTH}}{text}" for label, text in _details(error) if text]
+    lines += [f"  {'note':<{_LABEL_WIDTH}}{text}" for text in getattr(error, "__notes__", ())]
     return "\n".join(lines)
 
 
 def error_object(error: MmframeError) -> dict[str, Any]:
     """Return the error as the value of the key `error` of a JSON answer.
 
-    Always: code, message, exit_code. Where known: hint, key, file, line, plugin, distribution, needed_by, cause. Of a
-    strategy file with problems: `problems` and `plugin_errors`, lists of such objects.
+    Always: code, message, exit_code. Where known: hint, key, file, line, plugin, distribution, needed_by, cause, and
+    `notes` (what became of the orders of a run that it ended). Of a strategy file with problems: `problems` and
+    `plugin_errors`, lists of such objects.
     """
     known = {"code": error.code, "message": error.message, "exit_code": int(error.exit_code), "hint": error.hint}
     for name in ("key", "file", "line", "plugin", "distribution", "needed_by", "cause"):
         known[name] = getattr(error, name, None)
     answer: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
+    if hasattr(error, "__notes__"):
+        answer["notes"] = list(error.__notes__)
     if isinstance(error, ConfigErrors):
         answer["problems"] = [error_object(problem) for problem in error.problems]
         answer["plugin_errors"] = [error_object(problem) for problem in error.plugin_errors]

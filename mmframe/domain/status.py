@@ -94,7 +94,7 @@ class RunResult(msgspec.Struct, frozen=True):
     decision_hash: str
     """SHA-256 over every decision, approved action and fill; equal exactly when the runs were."""
     ended_because: str
-    """`end of data`, `duration`, `interrupted`, `halted`."""
+    """`end of data`, `duration`, `interrupted`, `halted`, `failed`."""
     assumptions: tuple[str, ...]
     journal: str | None
     market_messages: int

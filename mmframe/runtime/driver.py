@@ -69,7 +69,8 @@ def run_plan(  # noqa: PLR0913 - one keyword for each thing the command line can
     Raises:
         UsageError: If a speed is not above 0, or asked for on a live feed.
         DataError: If recorded data cannot be read; orders are left to the venue's simulation, the journal is whole.
-        FeedError: If a live feed gives up.
+        FeedError: If a live feed gives up; orders are cancelled first, as with every failure of a live run.
+        JournalError: If the journal cannot be written; nothing that adds risk has left since.
     """
     if speed is not None and not speed > 0.0:
         msg = f"speed: expected a number above 0, was {speed!r}"

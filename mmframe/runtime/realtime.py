@@ -2,6 +2,8 @@
 
 Feed and venue run as tasks that only receive, queue and notify; one loop drains them in time order and steps the
 session. The loop never waits while something is due, and nothing of the quoting path awaits.
+
+Whatever fails (feed, venue, journal, the engine itself), the orders are cancelled before the error is raised.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ import anyio
 
 from mmframe.errors import FeedError, MmframeError
 from mmframe.runtime.clocks import SystemClock
+from mmframe.runtime.session import FAILED
 
 if TYPE_CHECKING:
     from mmframe.domain.status import RunResult
-    from mmframe.ports import Clock
+    from mmframe.ports import Clock, Feed
     from mmframe.runtime.driver import RunObserver, StopRequest
     from mmframe.runtime.session import Session
 
@@ -26,6 +29,9 @@ _LONGEST_WAIT_S = 0.25
 
 _CLEAN_UP_S = 30.0
 """Time that the orders get to be gone after a stop."""
+
+_FAILED_WAIT_S = 0.01
+"""Between two steps after a failure, which may happen again with each of them."""
 
 
 class RealTimeDriver:
@@ -55,6 +61,8 @@ class RealTimeDriver:
         self._clock: Clock = clock or session.plan.clock or SystemClock()
         self._next_look_ns = 0
         self._is_feed_over = False
+        self._is_venue_over = False
+        self._decides_once = not session.venue.capabilities.is_virtual
         self._news = anyio.Event()
 
     def run(self) -> RunResult:
@@ -62,32 +70,44 @@ class RealTimeDriver:
         return anyio.run(self.run_async)
 
     async def run_async(self) -> RunResult:
-        """Run to the end inside a running event loop."""
+        """Run to the end inside a running event loop.
+
+        Raises:
+            FeedError: If the strategy file has no feed, or it gave up.
+            Exception: Whatever else ended the run, after the orders were cancelled, if the venue could be reached.
+        """
         session = self._session
-        feed, venue = session.plan.feed, session.venue
+        feed = session.plan.feed
         if feed is None:
             msg = "live feed: the strategy file has none"
             raise FeedError(msg, hint="add a [feed] table to the strategy file")
-        ended_because = ""
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._run_feed)
-                tasks.start_soon(venue.run, self._notify)
-                ended_because = await self._run_market()
-                await self._clean_up(ended_because)
-                tasks.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            raise _first_expected(group) from group
-        result = session.finish(ended_because)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._run_feed, feed)
+            tasks.start_soon(self._run_venue)
+            ended_because = await self._run_market()
+            await self._clean_up(ended_because)
+            tasks.cancel_scope.cancel()
+        result = session.finish(FAILED if session.failure is not None else ended_because)
+        if session.failure is not None:
+            raise session.failure
         if self._observer is not None:
             self._observer.on_status(result.status)
         return result
 
-    async def _run_feed(self) -> None:
-        feed = self._session.plan.feed
-        if feed is not None:
+    async def _run_feed(self, feed: Feed) -> None:
+        try:
             await feed.run(self._notify)
+        except Exception as error:  # noqa: BLE001 - raised when the orders are gone
+            self._session.fail(_first_expected(error))
         self._is_feed_over = True
+        self._notify()
+
+    async def _run_venue(self) -> None:
+        try:
+            await self._session.venue.run(self._notify)
+        except Exception as error:  # noqa: BLE001 - raised at the end of the run, which it is
+            self._session.fail(_first_expected(error))
+            self._is_venue_over = True
         self._notify()
 
     def _notify(self) -> None:
@@ -101,6 +121,8 @@ class RealTimeDriver:
             self._news = anyio.Event()
             is_over = self._is_feed_over
             self._step()
+            if session.failure is not None:
+                return FAILED
             if self._stop.reason is not None:
                 return self._stop.reason
             if session.engine.is_halted:
@@ -114,34 +136,50 @@ class RealTimeDriver:
     async def _clean_up(self, reason: str) -> None:
         """Cancel everything and go on until no order of ours is left or the time is up."""
         session = self._session
-        session.stop(reason)
+        try:
+            session.stop(reason)
+        except Exception as error:  # noqa: BLE001 - raised at the end of the run
+            session.fail(error)
         with anyio.move_on_after(_CLEAN_UP_S):
-            while not session.is_clean:
+            while not (session.is_clean or self._is_venue_over):
                 self._news = anyio.Event()
                 self._step()
                 if not session.is_clean:
                     await self._wait()
 
     def _step(self) -> None:
-        """Take everything that is known by now, in time order."""
+        """Take everything that is known by now, in time order; what fails ends the run, not the clean-up after it."""
+        session = self._session
+        try:
+            if session.failure is None:
+                self._take_market()
+            session.advance_to(max(self._clock.now_ns(), session.now_ns))
+            session.on_venue(session.now_ns)
+            if session.engine.wake_ns <= session.now_ns:
+                session.decide(session.now_ns)
+            if session.failure is None:
+                self._look()
+        except Exception as error:  # noqa: BLE001 - raised when the orders are gone
+            session.fail(error)
+
+    def _take_market(self) -> None:
         session, venue = self._session, self._session.venue
         feed = session.plan.feed
-        now_ns = self._clock.now_ns()
-        for batch in feed.poll(now_ns) if feed is not None else ():
+        for batch in feed.poll(self._clock.now_ns()) if feed is not None else ():
             for index, receive_ns in enumerate(batch.receive_ns):
+                if self._decides_once:
+                    # A real venue gets no order for a market that is over: what has piled up is applied first.
+                    session.engine.on_market(batch, index)
+                    continue
                 if venue.next_event_ns <= receive_ns:
                     session.on_venue(receive_ns)
                 session.advance_to(max(receive_ns, session.now_ns))
                 session.on_message(batch, index, session.now_ns)
-        session.advance_to(max(now_ns, session.now_ns))
-        session.on_venue(session.now_ns)
-        if session.engine.wake_ns <= session.now_ns:
-            session.decide(session.now_ns)
-        self._look()
 
     async def _wait(self) -> None:
         due_s = (self._session.next_due_ns() - self._clock.now_ns()) / 1e9
-        with anyio.move_on_after(max(0.0, min(due_s, _LONGEST_WAIT_S))):
+        shortest_s = 0.0 if self._session.failure is None else _FAILED_WAIT_S
+        with anyio.move_on_after(max(shortest_s, min(due_s, _LONGEST_WAIT_S))):
             await self._news.wait()
 
     def _look(self) -> None:
@@ -150,14 +188,14 @@ class RealTimeDriver:
             self._observer.on_status(self._session.status())
 
 
-def _first_expected(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the error that a person should see: ours if there is one, else the first."""
-    leaves: list[BaseException] = []
-    pending: list[BaseException] = [group]
+def _first_expected(error: Exception) -> Exception:
+    """Return the error that a person should see: of a group ours if there is one, else the first."""
+    leaves: list[Exception] = []
+    pending = [error]
     while pending:
-        error = pending.pop(0)
-        if isinstance(error, BaseExceptionGroup):
-            pending.extend(error.exceptions)
+        each = pending.pop(0)
+        if isinstance(each, ExceptionGroup):
+            pending.extend(each.exceptions)
         else:
-            leaves.append(error)
-    return next((error for error in leaves if isinstance(error, MmframeError)), leaves[0])
+            leaves.append(each)
+    return next((each for each in leaves if isinstance(each, MmframeError)), leaves[0])

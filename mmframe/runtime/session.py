@@ -1,31 +1,44 @@
 """One run in progress: the engine with its venue, journal and sinks, advanced step by step by a driver.
 
 A driver only decides *when*; everything that happens at a moment is here, once, for paper, backtest and live.
+
+It fails closed: after a failure (`fail`) nothing leaves that adds risk, cancels and queries still do, and what the
+venue says is still taken in. The driver ends the run and raises the failure when the orders are gone.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, TypeVar
 
-from mmframe.domain.orders import Fill, OrderUpdate
+from mmframe.domain.orders import Amend, Fill, OrderUpdate, Replace, Submit
 from mmframe.domain.records import AdviceUpdate, OperatorCommand
 from mmframe.domain.status import RunResult
 from mmframe.engine import Engine
+from mmframe.errors import JournalError
 from mmframe.ports import MarketObserver
 from mmframe.runtime.clocks import VirtualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mmframe.domain.market import MarketBatch
     from mmframe.domain.orders import Approved, VenueEvent
     from mmframe.domain.status import RunStatus
     from mmframe.engine.engine import EngineEvent
     from mmframe.engine.state import RestoredRun
+    from mmframe.ports import Sink
     from mmframe.runtime.journal import Journal
     from mmframe.runtime.plan import Plan
 
-__all__ = ["Session"]
+__all__ = ["FAILED", "Session"]
+
+FAILED = "failed"
+"""`RunResult.ended_because` of a run that an error ended; the error is raised."""
+
+_T = TypeVar("_T")
+_ADDS_RISK = (Submit, Amend, Replace)
+_LOG = logging.getLogger("mmframe.runtime")
 
 
 class Session:
@@ -40,6 +53,7 @@ class Session:
         engine: The decision core.
         now_ns: The time of the last step; 0 before the first.
         started_ns: The time of the first step.
+        failure: What ends the run with an error; None while all is well.
     """
 
     def __init__(self, plan: Plan, *, journal: Journal | None = None, restored: RestoredRun | None = None) -> None:
@@ -56,6 +70,8 @@ class Session:
         self._clock = plan.clock if isinstance(plan.clock, VirtualClock) else None
         self._saved_revision = -1
         self._live_at_stop: tuple[str, ...] = ()
+        self._sink_notes: list[str] = []
+        self.failure: Exception | None = None
         self.now_ns = 0
         self.started_ns = 0
         if restored is not None:
@@ -73,20 +89,28 @@ class Session:
             self.decide(now_ns)
 
     def on_venue(self, now_ns: int) -> None:
-        """Take everything that the venue has to say up to `now_ns`."""
+        """Take everything that the venue has to say up to `now_ns`; an event that fails does not keep out the next."""
         for event in self.venue.poll(now_ns):
-            self._on_venue_event(event)
+            try:
+                self._on_venue_event(event)
+            except Exception as error:  # noqa: BLE001 - it ends the run, but each event comes only once
+                self.fail(error)
 
     def on_event(self, event: EngineEvent) -> None:
         """Take advice or an operator's command."""
         self.engine.handle(event)
         if isinstance(event, AdviceUpdate):
             if self.journal is not None:
-                self.journal.on_advice(event)
-            for sink in self._sinks:
-                sink.on_advice(event)
+                self._record(self.journal.on_advice, event)
+            self._tell("on_advice", event)
         elif isinstance(event, OperatorCommand) and self.journal is not None:
-            self.journal.on_command(event)
+            self._record(self.journal.on_command, event)
+            self._save_state()
+
+    def fail(self, error: Exception) -> None:
+        """End the run with `error`; the first one stays."""
+        if self.failure is None:
+            self.failure = error
 
     def decide(self, now_ns: int) -> None:
         """Make the decisions that are due and send what they approved."""
@@ -121,8 +145,13 @@ class Session:
         return self.engine.status(self.now_ns, started_ns=self.started_ns, mode=self.plan.mode.value)
 
     def finish(self, ended_because: str) -> RunResult:
-        """Close sinks and return the result; the journal gets it and stays open for its owner to close."""
+        """Close sinks and return the result; the journal gets it and stays open for its owner to close.
+
+        After a failure, or when the journal cannot be written, the caller raises `failure`.
+        """
         engine = self.engine
+        for sink in self._sinks:
+            self._close(sink)
         result = RunResult(
             status=self.status(),
             decision_hash=engine.decision_hash(),
@@ -134,24 +163,26 @@ class Session:
             rejections=engine.refused_count,
             cancelled=engine.count_canceled(self._live_at_stop),
             unresolved=engine.unresolved_ids(),
-            fault_notes=tuple(engine.fault_notes),
+            fault_notes=(*self._sink_notes, *engine.fault_notes),
         )
         if self.journal is not None:
-            self.journal.save_state(engine.state())
-            self.journal.finish(result)
-        for sink in self._sinks:
-            sink.close()
+            self._record(self.journal.save_state, engine.state())
+            self._record(self.journal.finish, result)
+        if self.failure is not None and self._live_at_stop:
+            self.failure.add_note(_what_became(result))
         return result
 
     def _send(self, approved: Sequence[Approved], now_ns: int) -> None:
         if approved:
             if self.journal is not None:
                 # On disk before it is on the wire: a crash leaves nothing at the venue that the journal does not know.
-                self.journal.begin([item.action for item in approved], now_ns)
+                self._record(self.journal.begin, [item.action for item in approved], now_ns)
+            if self.failure is not None:
+                approved = [item for item in approved if not isinstance(item.action, _ADDS_RISK)]
             for item in approved:
                 self.venue.execute(item, now_ns)
-                for sink in self._sinks:
-                    sink.on_action(item.action, now_ns)
+            for item in approved if self._sinks else ():
+                self._tell("on_action", item.action, now_ns)
         if self.journal is not None:
             self._save_state()
 
@@ -159,30 +190,66 @@ class Session:
         engine, journal = self.engine, self.journal
         if isinstance(event, Fill):
             mid = engine.mark_half_ticks(event.market) or 2 * event.price_ticks
-            if journal is not None and not journal.on_fill(event, mid):
+            # A fill that could not be recorded has happened all the same.
+            if journal is not None and self._record(journal.on_fill, event, mid) is False:
                 return
             engine.handle(event)
-            for sink in self._sinks:
-                sink.on_fill(event)
+            self._tell("on_fill", event)
             return
         state = engine.handle(event)
         if isinstance(event, OrderUpdate):
             if journal is not None and state is not None:
-                journal.on_order_update(event, state)
-            for sink in self._sinks:
-                sink.on_order_update(event)
+                self._record(journal.on_order_update, event, state)
+            self._tell("on_order_update", event)
 
     def _write_decisions(self) -> None:
         for record in self.engine.take_records():
             if self.journal is not None and self.journal.wants_decisions:
-                self.journal.on_decision(record)
+                self._record(self.journal.on_decision, record)
             for sink in self._sinks:
                 if sink.wants_decisions:
-                    sink.on_decision(record)
+                    self._tell_one(sink, "on_decision", record)
 
     def _save_state(self) -> None:
         """Write what must survive when it changed; the sequence alone follows from the intents."""
         engine = self.engine
         if engine.state_revision != self._saved_revision and self.journal is not None:
-            self.journal.save_state(engine.state())
             self._saved_revision = engine.state_revision
+            self._record(self.journal.save_state, engine.state())
+
+    def _record(self, write: Callable[..., _T], *values: object) -> _T | None:
+        """Write to the journal; one that cannot be written ends the run."""
+        try:
+            return write(*values)
+        except JournalError as error:
+            self.fail(error)
+            return None
+
+    def _tell(self, method: str, *values: object) -> None:
+        for sink in self._sinks:
+            self._tell_one(sink, method, *values)
+
+    def _tell_one(self, sink: Sink, method: str, *values: object) -> None:
+        """Tell a sink; one that raises is told nothing more: watching must not change what is watched."""
+        try:
+            getattr(sink, method)(*values)
+        except Exception as error:  # noqa: BLE001 - a sink may raise anything; it is noted
+            self._note_sink(sink, method, error)
+            self._sinks = tuple(other for other in self._sinks if other is not sink)
+            self._close(sink)
+
+    def _close(self, sink: Sink) -> None:
+        try:
+            sink.close()
+        except Exception as error:  # noqa: BLE001 - as above; the other sinks are to be closed too
+            self._note_sink(sink, "close", error)
+
+    def _note_sink(self, sink: Sink, method: str, error: Exception) -> None:
+        note = f"sink {type(sink).__name__}.{method}: {type(error).__name__}: {error}; it is told nothing more"
+        self._sink_notes.append(note)
+        _LOG.warning("sink_failed: %s", note)
+
+
+def _what_became(result: RunResult) -> str:
+    left = ", ".join(result.unresolved) or "none"
+    return f"{result.cancelled} orders cancelled; left at the venue or in doubt: {left}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mmframe.domain.market import NEVER_NS
 from mmframe.errors import FeedError
+from mmframe.runtime.session import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,14 +66,28 @@ class VirtualDriver:
         self._wall_start = 0.0
         self._next_look = 0.0
         self._countdown = _CHECK_EVERY
-        self._source: _Source = _source(session)
+        self._source: _Source
 
     def run(self) -> RunResult:
-        """Run to the end and return the result."""
+        """Run to the end and return the result.
+
+        Raises:
+            Exception: What ended the run, after its sinks were closed and the journal has its end. Orders are left to
+                the simulation: there is nobody who could still fill them.
+        """
+        session = self._session
         self._wall_start = time.monotonic()
-        ended_because = self._run_market()
-        self._clean_up(ended_because)
-        result = self._session.finish(ended_because)
+        ended_because = FAILED
+        try:
+            self._source = _source(session)
+            ended_because = self._run_market()
+            if session.failure is None:
+                self._clean_up(ended_because)
+        except Exception as error:  # noqa: BLE001 - raised below
+            session.fail(error)
+        result = session.finish(FAILED if session.failure is not None else ended_because)
+        if session.failure is not None:
+            raise session.failure
         if self._observer is not None:
             self._observer.on_status(result.status)
         return result
@@ -99,6 +114,8 @@ class VirtualDriver:
                 self._run_messages(source)
             else:
                 self._step(now_ns, market_ns)
+            if session.failure is not None:
+                return FAILED
             if engine.is_halted:
                 return "halted"
 

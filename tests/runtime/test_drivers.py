@@ -6,6 +6,7 @@ import threading
 from decimal import Decimal
 
 import anyio
+import attrs
 import pytest
 
 from mmframe.builtin.books import BOOKS
@@ -15,16 +16,18 @@ from mmframe.builtin.optimizers import OPTIMIZERS
 from mmframe.builtin.simulated import VENUES
 from mmframe.domain.kinds import Mode
 from mmframe.domain.market import NEVER_NS, MarketBatch, Side
-from mmframe.domain.orders import Cancel, CancelAll, Submit
+from mmframe.domain.orders import Cancel, CancelAll, OpenOrdersReport, QueryOrder, Submit, VenueCapabilities
 from mmframe.domain.records import Command, OperatorCommand
 from mmframe.engine.settings import EngineSettings, GateLimits, MarketPipeline, MarketSettings, NamedOptimizer
-from mmframe.errors import FeedError, UsageError
+from mmframe.errors import DataError, FeedError, JournalError, UsageError, VenueError
 from mmframe.runtime.clocks import VirtualClock
 from mmframe.runtime.driver import StopRequest, run_plan
+from mmframe.runtime.journal import Journal, JournalReader, RunHeader
 from mmframe.runtime.plan import JournalPlan, Plan
 from mmframe.runtime.realtime import RealTimeDriver
 from mmframe.runtime.session import Session
 from mmframe.testing import build_component, delta, gap, make_batch, make_instrument, snapshot, trade
+from mmframe.testing.fake_venue import FakeVenue
 
 SECOND_NS = 1_000_000_000
 START_NS = 1_800_000_000 * SECOND_NS
@@ -90,9 +93,7 @@ def plan(*, history=None, feed=None, venue=None, sinks=(), instrument=INSTRUMENT
             spec(VENUES, "simulated").options(feed_latency_ms=10.0, order_latency_ms=20.0, latency_jitter_ms=0.0),
             instruments=(instrument,),
         )
-    settings = EngineSettings(
-        "demo", "0", (MarketSettings(instrument, lots, GateLimits(max_position_lots=20 * lots)),)
-    )
+    settings = EngineSettings("demo", "0", (MarketSettings(instrument, lots, GateLimits(max_position_lots=20 * lots)),))
     book = build_component(spec(BOOKS, "sorted"))
     optimizer = build_component(
         spec(OPTIMIZERS, "fixed-spread"), spec(OPTIMIZERS, "fixed-spread").options(spread_bps=fields.pop("bps", 200.0))
@@ -402,3 +403,215 @@ def test_actions_reach_the_venue_in_the_order_in_which_they_were_decided():
     assert Cancel not in kinds
     times = [now_ns for now_ns, _ in sink.actions]
     assert times == sorted(times)
+
+
+class Failing:
+    """A sink that raises in one method, always."""
+
+    wants_decisions = True
+
+    def __init__(self, method):
+        self.method = method
+        self.calls = []
+
+    def __getattr__(self, name):
+        def call(*values):
+            self.calls.append(name)
+            if name == self.method:
+                raise RuntimeError("full")
+
+        return call
+
+
+@pytest.mark.parametrize("method", ["on_decision", "on_action", "on_order_update", "on_fill", "close"])
+def test_a_sink_that_raises_changes_nothing_and_is_told_nothing_more(method):
+    sink, other = Failing(method), Recorder()
+
+    result = run_plan(plan(history=ListHistory(calm_market()), sinks=[sink, other]))
+
+    plain = run_plan(plan(history=ListHistory(calm_market())))
+    assert result.decision_hash == plain.decision_hash
+    assert result.cancelled == 2
+    assert sink.calls.count(method) == 1
+    assert sink.calls[-1] == "close"
+    assert other.is_closed
+    assert len(other.fills) == 1
+    assert result.fault_notes == (f"sink Failing.{method}: RuntimeError: full; it is told nothing more",)
+
+
+def test_data_whose_first_row_cannot_be_read_closes_the_sinks_too():
+    sink = Recorder()
+
+    with pytest.raises(DataError):
+        run_plan(plan(history=BrokenHistory(), sinks=[sink]))
+
+    assert sink.is_closed
+
+
+class BrokenHistory(ListHistory):
+    def batches(self):
+        yield from super().batches()
+        raise DataError("expected 8 columns, was 3", file="day.csv", line=7)
+
+
+def test_data_that_cannot_be_read_on_ends_the_run_with_its_error_and_a_whole_journal(tmp_path):
+    sink = Recorder()
+    made = plan(history=BrokenHistory(calm_market()), sinks=[sink])
+    path = tmp_path / "run.journal"
+
+    with (
+        Journal.create(path, RunHeader.of(made, started_ns=1)) as journal,
+        pytest.raises(DataError, match=r"day\.csv:7: expected 8 columns, was 3"),
+    ):
+        run_plan(made, journal=journal)
+
+    assert sink.is_closed
+    with JournalReader(path) as reader:
+        run = reader.run()
+        fills = reader.fills()
+    assert (run.ended_because, run.result.status.markets[0].fills) == ("failed", 1)
+    assert [told.fill for told in fills] == sink.fills
+
+
+class FullDisk:
+    """A journal whose disk is full from the n-th call of one method on."""
+
+    wants_decisions = False
+
+    def __init__(self, journal, method, after):
+        self._journal, self._method, self._left = journal, method, after
+        self.intents = []
+
+    def __getattr__(self, name):
+        def call(*values):
+            if name == self._method:
+                self._left -= 1
+                if self._left < 0:
+                    raise JournalError("disk is full")
+            if name == "begin":
+                self.intents.extend(values[0])
+            return getattr(self._journal, name)(*values)
+
+        return call
+
+
+class KeptVenue(FakeVenue):
+    """A venue that is no simulation."""
+
+    def __init__(self, *, fails_after=None, **fields):
+        super().__init__(**fields, capabilities=VenueCapabilities(can_amend=True, is_virtual=False))
+        self._fails_after = fails_after
+
+    async def run(self, notify):
+        if self._fails_after is not None:
+            while len(self.received) < self._fails_after:
+                await anyio.lowlevel.checkpoint()
+            raise VenueError("key revoked")
+
+
+def kept_plan(clock, venue, **kwargs):
+    return plan(feed=LiveFeed(pieces(), clock, **kwargs), mode=Mode.LIVE, is_virtual=False, clock=clock, venue=venue)
+
+
+@pytest.mark.parametrize(
+    ("method", "after"), [("begin", 0), ("begin", 1), ("on_order_update", 0), ("save_state", 0), ("finish", 0)]
+)
+def test_without_its_journal_a_run_adds_no_risk_and_takes_its_orders_back(tmp_path, method, after):
+    venue, clock = KeptVenue(), ScriptClock(START_NS)
+    made = kept_plan(clock, venue)
+
+    with Journal.create(tmp_path / "run.journal", RunHeader.of(made, started_ns=1)) as journal:
+        full = FullDisk(journal, method, after)
+        with pytest.raises(JournalError, match="disk is full"):
+            run_plan(made, journal=full)
+
+    adding = [action for action in venue.received if not isinstance(action, Cancel | CancelAll | QueryOrder)]
+    assert all(action in full.intents for action in adding)
+    assert venue.open_orders() == ()
+
+
+def test_a_fill_that_the_journal_cannot_take_counts_for_the_clean_up(tmp_path):
+    venue, clock = KeptVenue(), ScriptClock(START_NS)
+    made = kept_plan(clock, venue)
+    session = Session(made, journal=FullDisk(None, "on_fill", 0))
+    session.journal.intents = []
+    session.journal._journal = FakeJournal()
+    session.engine.on_market(calm_market(), 0)
+    session.advance_to(START_NS)
+    session.decide(START_NS)
+    order = venue.open_orders()[0]
+    session.on_venue(START_NS + SECOND_NS)
+    venue.fill(order.client_id, now_ns=START_NS + SECOND_NS)
+
+    session.on_venue(START_NS + SECOND_NS)
+
+    assert isinstance(session.failure, JournalError)
+    assert session.status().markets[0].position == 5
+
+
+class FakeJournal:
+    def __getattr__(self, name):
+        return lambda *values: True
+
+
+def test_a_live_feed_that_gives_up_leaves_no_order_behind():
+    venue, clock = KeptVenue(), ScriptClock(START_NS)
+
+    with pytest.raises(FeedError, match="subscription refused") as caught:
+        run_plan(kept_plan(clock, venue, fails=FeedError("subscription refused")))
+
+    assert any(isinstance(action, Submit) for action in venue.received)
+    assert venue.open_orders() == ()
+    assert caught.value.__notes__ == ["2 orders cancelled; left at the venue or in doubt: none"]
+
+
+def test_a_bug_in_the_loop_leaves_no_order_behind():
+    venue, clock = KeptVenue(), ScriptClock(START_NS)
+
+    def look(status):
+        if status.markets[0].our_bid:
+            raise ZeroDivisionError("display")
+
+    with pytest.raises(ZeroDivisionError, match="display"):
+        run_plan(kept_plan(clock, venue), observer=Looker(look))
+
+    assert any(isinstance(action, Submit) for action in venue.received)
+    assert venue.open_orders() == ()
+
+
+def test_an_event_that_fails_does_not_keep_out_the_next():
+    venue, clock = KeptVenue(), ScriptClock(START_NS)
+    session = Session(kept_plan(clock, venue))
+    session.engine.on_market(calm_market(), 0)
+    session.decide(START_NS)
+    order = venue.open_orders()[0]
+    venue._say(OpenOrdersReport(7, (), START_NS, START_NS), START_NS)
+    venue.fill(order.client_id, now_ns=START_NS)
+
+    session.on_venue(START_NS + SECOND_NS)
+
+    assert str(session.failure) == "market: expected an index below 1, was 7"
+    assert session.status().markets[0].fills == 1
+
+
+def test_a_venue_that_gives_up_ends_the_run_at_once_and_says_what_is_left():
+    venue, clock = KeptVenue(fails_after=2), ScriptClock(START_NS)
+
+    with pytest.raises(VenueError, match="key revoked") as caught:
+        run_plan(kept_plan(clock, venue))
+
+    assert caught.value.__notes__ == ["0 orders cancelled; left at the venue or in doubt: mm-demo-0-1, mm-demo-0-2"]
+
+
+def test_what_has_piled_up_is_applied_before_an_order_goes_to_a_real_venue():
+    """A process that hung for ten seconds must not quote its way through them."""
+    venue, clock = KeptVenue(), ScriptClock(START_NS)
+    rising = [snapshot(bids=[(190 + step, 5)], asks=[(210 + step, 5)]) for step in range(50)]
+    feed = LiveFeed([make_batch(*rising, start_ns=START_NS, step_ns=SECOND_NS // 5)], clock)
+
+    run_plan(attrs.evolve(kept_plan(clock, venue), feed=feed))
+
+    first, second, *rest = venue.received
+    # 1 % around the newest mid, 249.
+    assert [(type(action), action.price_ticks) for action in (first, second)] == [(Submit, 246), (Submit, 252)]
+    assert [type(action) for action in rest] == [CancelAll]
