@@ -25,8 +25,8 @@ NEEDS_MORE_THAN_ONE_TABLE = {
     "limit-below-order", "limit-below-target", "limit-of-open-orders-below-ladder", "live-on-simulated-venue",
     "live-on-virtual-feed", "live-without-limits", "market-twice", "minimum-off-the-grid", "optimizer-missing",
     "options-contradict", "order-size-below-minimum", "order-size-off-the-grid", "port-not-satisfied",
-    "requote-after-expiry", "secret-file-missing", "secret-variable-unset", "signal-missing", "signal-of-a-built-in", "signal-twice",
-    "target-off-the-grid", "venue-for-another-mode", "venue-missing",
+    "requote-after-expiry", "secret-file-missing", "secret-variable-unset", "signal-missing", "signal-of-a-built-in",
+    "signal-twice", "target-off-the-grid", "venue-for-another-mode", "venue-missing",
 }  # fmt: skip
 """Cases that only `mmframe check` can find: they need another table, a venue's list, the mode or the machine."""
 
