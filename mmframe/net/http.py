@@ -15,7 +15,7 @@ import attrs
 import httpx
 
 from mmframe.errors import DomainError
-from mmframe.net.redact import described, origin, quiet_wire_loggers, require_safe_url
+from mmframe.net.redact import described, origin, quiet_wire_loggers, require_proxy_url, require_safe_url
 from mmframe.net.request import Answer, HttpRequest, NotSent, OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class HttpSession:
         ssl_context: Whom to trust; by default the certificates that ship with the HTTP library.
 
     Raises:
-        DomainError: If the address is unsafe or holds more than scheme, host and port.
+        DomainError: If the address is unsafe or holds more than scheme, host and port, or the proxy's is none.
     """
 
     def __init__(
@@ -109,6 +109,8 @@ class HttpSession:
         if url.rstrip("/").lower() != self.origin:
             msg = f"address {self.origin}: expected scheme, host and port alone, was one with a path or more"
             raise DomainError(msg, hint="the path belongs into the target of each request")
+        if proxy is not None:
+            require_proxy_url(proxy)
         quiet_wire_loggers()
         self._timing = timing
         self._limits = limits or HttpLimits()
@@ -222,26 +224,21 @@ class _ExactUrl(httpx.URL):
 
 
 def _client(limits: HttpLimits, proxy: str | None, ssl_context: ssl.SSLContext | None) -> httpx.AsyncClient:
-    try:
-        return httpx.AsyncClient(
-            verify=ssl_context if ssl_context is not None else True,
-            proxy=proxy,
-            trust_env=False,
-            follow_redirects=False,
-            http2=False,
-            timeout=httpx.Timeout(limits.read_s, connect=limits.connect_s),
-            limits=httpx.Limits(
-                max_connections=limits.concurrent_max,
-                max_keepalive_connections=limits.concurrent_max,
-                keepalive_expiry=limits.keep_idle_s,
-            ),
-            headers={"Accept-Encoding": "identity", "User-Agent": _USER_AGENT},
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-        )
-    except (ValueError, httpx.InvalidURL):
-        # Their text quotes the address, password and all.
-        msg = "proxy: expected an address such as http://127.0.0.1:3128, was something else"
-        raise DomainError(msg) from None
+    return httpx.AsyncClient(
+        verify=ssl_context if ssl_context is not None else True,
+        proxy=proxy,
+        trust_env=False,
+        follow_redirects=False,
+        http2=False,
+        timeout=httpx.Timeout(limits.read_s, connect=limits.connect_s),
+        limits=httpx.Limits(
+            max_connections=limits.concurrent_max,
+            max_keepalive_connections=limits.concurrent_max,
+            keepalive_expiry=limits.keep_idle_s,
+        ),
+        headers={"Accept-Encoding": "identity", "User-Agent": _USER_AGENT},
+        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+    )
 
 
 def _failed(reason: str, progress: _Progress) -> NotSent | OutcomeUnknown:

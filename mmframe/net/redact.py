@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from mmframe.errors import DomainError
 
-__all__ = ["described", "origin", "quiet_wire_loggers", "require_safe_url"]
+__all__ = ["described", "origin", "quiet_wire_loggers", "require_proxy_url", "require_safe_url"]
 
 _WIRE_LOGGERS = ("httpcore", "httpx", "websockets")
 _SECURE = {"http": "https", "ws": "wss"}
@@ -48,6 +48,18 @@ def require_safe_url(url: str, *, scheme: str) -> None:
     if parts.username is not None:
         msg = f"address {origin(url)}: expected no user or password in it, was one with"
         raise DomainError(msg)
+
+
+def require_proxy_url(url: str) -> None:
+    """Refuse the address of a proxy that cannot be one; its user and password are allowed and never shown.
+
+    Raises:
+        DomainError: If it is not `http://host` or `https://host`.
+    """
+    parts = _split(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        msg = f"proxy: expected an address such as http://127.0.0.1:3128, was one with scheme {parts.scheme!r}"
+        raise DomainError(msg, hint="only proxies that are spoken to by HTTP are supported")
 
 
 def described(error: BaseException) -> str:
