@@ -155,8 +155,9 @@ def _run(request: RunRequest, *, as_json: bool, is_quiet: bool) -> int:
     from mmframe.runtime.driver import StopRequest, run_plan
 
     in_file = _file_table(request.file)
-    _require_confirmation(request, request.mode.value if request.mode is not None else in_file.mode)
-    plan = _compose(request)
+    mode = request.mode.value if request.mode is not None else in_file.mode
+    _require_confirmation(request, mode)
+    plan = _compose(request, mode)
     speed = _speed(request, plan, in_file.speed)
     stop = StopRequest()
     began_s = time.monotonic()
@@ -186,7 +187,7 @@ def _run(request: RunRequest, *, as_json: bool, is_quiet: bool) -> int:
     return _status(result)
 
 
-def _compose(request: RunRequest) -> Plan:
+def _compose(request: RunRequest, mode: str) -> Plan:
     from mmframe.registry import compose
 
     return compose(
@@ -195,7 +196,7 @@ def _compose(request: RunRequest) -> Plan:
         blocked=request.blocked,
         duration=request.duration,
         seed=request.seed,
-        run_id=_run_id(request),
+        run_id=_run_id(request, mode),
         journal=request.journal if request.resume is None else request.resume,
         no_journal=request.no_journal,
     )
@@ -229,13 +230,13 @@ def _speed(request: RunRequest, plan: Plan, in_file: str) -> float | None:
     return None if chosen == _AS_FAST_AS_POSSIBLE else float(chosen)
 
 
-def _run_id(request: RunRequest) -> str:
+def _run_id(request: RunRequest, mode: str) -> str:
     if request.resume is not None:
         from mmframe.runtime.journal import JournalReader
 
         with JournalReader(request.resume) as reader:
             return reader.runs()[-1].header.run_id
-    if request.mode is Mode.LIVE:
+    if mode == Mode.LIVE.value:
         # Order ids of two live runs must differ even where the first one left no journal.
         return f"{time.time_ns() // 1_000_000_000:x}"
     return _VIRTUAL_RUN_ID

@@ -393,3 +393,26 @@ def test_an_aborted_run_says_how_to_take_its_orders_up_again(invoke, strategy, t
     assert ended.status == 130
     assert json.loads(ended.stdout)["error"]["code"] == "aborted"
     assert f"orders may be left at the venue; `mmframe run {path} --resume {journal}` takes them up" in ended.stderr
+
+
+@pytest.mark.parametrize("asked", [None, "live"], ids=["by the file", "by the command line"])
+def test_a_live_run_without_a_journal_to_go_on_with_has_order_ids_of_its_own(asked, monkeypatch, strategy):
+    """Also when the file alone says that the run is live: two runs under one id could not be told apart."""
+    from mmframe.cli import run
+    from mmframe.errors import MmframeError
+
+    asked_for = []
+
+    def compose(file, **choices):
+        asked_for.append(choices["run_id"])
+        raise MmframeError("far enough")
+
+    monkeypatch.setattr("mmframe.registry.compose", compose)
+    for second in (1_800_000_000, 1_800_000_001):
+        monkeypatch.setattr(run.time, "time_ns", lambda now_ns=second * 10**9: now_ns)
+        file = strategy('[run]\nmode = "live"\n' if asked is None else "")
+        request = run.RunRequest(file, mode=None if asked is None else run.Mode(asked), is_live_confirmed=True)
+        with pytest.raises(MmframeError, match="far enough"):
+            run._run(request, as_json=False, is_quiet=True)
+
+    assert asked_for == ["6b49d200", "6b49d201"]
