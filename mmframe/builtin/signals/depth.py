@@ -29,6 +29,13 @@ class AbsoluteDepthOptions:
     within_bps: float = option(
         help="Levels at most so far from the mid count.", default=50.0, unit="bps", above=0.0, maximum=10_000.0
     )
+    sample_interval_ms: int = option(
+        help="Shortest time between two looks into the book; in between the last one stands.",
+        default=1_000,
+        unit="ms",
+        minimum=0,
+        maximum=3_600_000,
+    )
 
 
 @attrs.frozen
@@ -46,7 +53,7 @@ class DepthOptions:
         maximum=604_800.0,
     )
     sample_interval_ms: int = option(
-        help="Shortest time between two looks that enter the usual depth.",
+        help="Shortest time between two looks into the book; in between the last one stands.",
         default=1_000,
         unit="ms",
         minimum=0,
@@ -66,76 +73,88 @@ def depth_lots(book: Book, within_bps: float) -> int:
     )
 
 
-class AbsoluteDepth:
-    """What rests near the mid now; not a rule, since it looks into the book."""
+class _DepthSampler:
+    """Looks into the book at most once an interval: adding up a deep side costs more than the rest of a decision.
 
-    __slots__ = ("_book", "_lot", "_within_bps", "on_touch", "on_trade")
+    Attributes:
+        lots: What the last look found.
+        sampled_ns: When it was; None before the first.
+    """
+
+    __slots__ = ("_book", "_interval_ns", "_within_bps", "lots", "sampled_ns")
+
+    def __init__(self, book: Book, *, within_bps: float, interval_ms: int) -> None:
+        self._book = book
+        self._within_bps = within_bps
+        self._interval_ns = interval_ms * 1_000_000
+        self.lots = 0
+        self.sampled_ns: int | None = None
+
+    def look(self, now_ns: int) -> bool:
+        """Look again if it is time; return whether it was."""
+        if self.sampled_ns is not None and now_ns - self.sampled_ns < self._interval_ns:
+            return False
+        self.lots = depth_lots(self._book, self._within_bps)
+        self.sampled_ns = now_ns
+        return True
+
+
+class AbsoluteDepth:
+    """What rests near the mid; not a rule, since it looks into the book."""
+
+    __slots__ = ("_lot", "_sampler", "on_touch", "on_trade")
 
     on_touch: Callable[[BookTick], None] | None
     on_trade: Callable[[TradeTick], None] | None
 
     def __init__(self, book: Book, options: AbsoluteDepthOptions, *, lot: float) -> None:
-        self._book = book
-        self._within_bps = options.within_bps
+        self._sampler = _DepthSampler(book, within_bps=options.within_bps, interval_ms=options.sample_interval_ms)
         self._lot = lot
-        self.on_touch = None
+        self.on_touch = self._look
         self.on_trade = None
 
     def read(self, now_ns: int, tick: BookTick) -> float:  # noqa: ARG002 - the port's signature
-        """Return the size within reach of the mid, base units."""
-        return depth_lots(self._book, self._within_bps) * self._lot
+        """Return the size within reach of the mid, base units; NaN before the first look."""
+        return nan if self._sampler.sampled_ns is None else self._sampler.lots * self._lot
+
+    def _look(self, tick: BookTick) -> None:
+        self._sampler.look(tick.now_ns)
 
 
 class RelativeDepth:
-    """What rests near the mid now over what usually does; not a rule, since it looks into the book."""
+    """What rests near the mid over what usually does; not a rule, since it looks into the book."""
 
-    __slots__ = (
-        "_began_ns",
-        "_book",
-        "_mean_life_ns",
-        "_sample_interval_ns",
-        "_sampled_ns",
-        "_usual_lots",
-        "_warm_up_ns",
-        "_within_bps",
-        "on_touch",
-        "on_trade",
-    )
+    __slots__ = ("_began_ns", "_mean_life_ns", "_sampler", "_usual_lots", "_warm_up_ns", "on_touch", "on_trade")
 
     on_touch: Callable[[BookTick], None] | None
     on_trade: Callable[[TradeTick], None] | None
 
     def __init__(self, book: Book, options: DepthOptions) -> None:
-        self._book = book
-        self._within_bps = options.within_bps
+        self._sampler = _DepthSampler(book, within_bps=options.within_bps, interval_ms=options.sample_interval_ms)
         self._mean_life_ns = options.half_life_s * 1e9 / log(2.0)
-        self._sample_interval_ns = options.sample_interval_ms * 1_000_000
         self._warm_up_ns = int(options.warm_up_s * 1e9)
         self._began_ns: int | None = None
-        self._sampled_ns = 0
         self._usual_lots = 0.0
         self.on_touch = self._look
         self.on_trade = None
 
     def read(self, now_ns: int, tick: BookTick) -> float:  # noqa: ARG002 - the port's signature
-        """Return the depth now over the usual depth; NaN while it warms up or when there never was any."""
+        """Return the depth over the usual depth; NaN while it warms up or when there never was any."""
         if self._began_ns is None or now_ns - self._began_ns < self._warm_up_ns or self._usual_lots <= 0.0:
             return nan
-        return depth_lots(self._book, self._within_bps) / self._usual_lots
+        return self._sampler.lots / self._usual_lots
 
     def _look(self, tick: BookTick) -> None:
         """Let the depth of this moment into the usual depth, when it is time."""
-        elapsed_ns = tick.now_ns - self._sampled_ns
-        if self._began_ns is None:
-            self._began_ns = tick.now_ns
-            self._usual_lots = float(depth_lots(self._book, self._within_bps))
-        elif elapsed_ns < self._sample_interval_ns:
+        before_ns = self._sampler.sampled_ns
+        if not self._sampler.look(tick.now_ns):
             return
-        else:
-            weight = exp(-elapsed_ns / self._mean_life_ns)
-            now_lots = depth_lots(self._book, self._within_bps)
-            self._usual_lots = weight * self._usual_lots + (1.0 - weight) * now_lots
-        self._sampled_ns = tick.now_ns
+        if before_ns is None:
+            self._began_ns = tick.now_ns
+            self._usual_lots = float(self._sampler.lots)
+            return
+        weight = exp(-(tick.now_ns - before_ns) / self._mean_life_ns)
+        self._usual_lots = weight * self._usual_lots + (1.0 - weight) * self._sampler.lots
 
 
 def _build_absolute(options: AbsoluteDepthOptions, context: BuildContext) -> AbsoluteDepth:
@@ -151,10 +170,11 @@ DEPTH = SignalSpec(
     summary="Size resting near the mid relative to its own average: below 1 is a thin book.",
     description="""\
     relative_depth = D / M        D = bids at or above mid x (1 - within_bps / 10,000)
-                                    + asks at or below mid x (1 + within_bps / 10,000), now
+                                    + asks at or below mid x (1 + within_bps / 10,000)
 
-M is the mean of D, weighted exponentially in time: at the first touch M = D, then at each change of the touch at least
-sample_interval_ms after the last look, dt later, M <- w M + (1 - w) D with w = 2^(-dt / half_life_s).
+The book is looked into at the first touch and then at each change of the touch at least sample_interval_ms after the
+last look. D is what the last look found. M is the mean of D, weighted exponentially in time: at first M = D, then at
+each look, dt after the one before, M <- w M + (1 - w) D with w = 2^(-dt / half_life_s).
 
 Unit: none, 1 is as deep as usual. NaN: until warm_up_s after the first touch, and when there never was any depth (the
 spread is wider than 2 x within_bps).
@@ -173,7 +193,10 @@ ABSOLUTE_DEPTH = SignalSpec(
     description="""\
     depth = bids at or above mid x (1 - within_bps / 10,000) + asks at or below mid x (1 + within_bps / 10,000)
 
-Unit: base units. Never NaN; 0 when nothing rests within reach. It has no memory and no warm-up.
+The book is looked into at the first touch and then at each change of the touch at least sample_interval_ms after the
+last look.
+
+Unit: base units. NaN before the first touch; 0 when nothing rests within reach.
 
 Example: within 50 bps of 100.00, bids of 2 at 99.60 and asks of 3 at 100.40 count: 5.""",
     options=AbsoluteDepthOptions,

@@ -38,7 +38,9 @@ def tick(now_ns=START_NS):
 
 def test_absolute_depth_counts_what_lies_within_reach_the_edge_included(book):
     def within(bps):
-        return build_component(ABSOLUTE_DEPTH, AbsoluteDepthOptions(within_bps=bps), book=book).read(START_NS, tick())
+        signal = build_component(ABSOLUTE_DEPTH, AbsoluteDepthOptions(within_bps=bps), book=book)
+        signal.on_touch(tick())
+        return signal.read(START_NS, tick())
 
     assert within(40.0) == pytest.approx(13.0)
     assert within(39.0) == pytest.approx(8.0)
@@ -57,14 +59,29 @@ def test_relative_depth_is_the_depth_now_over_its_time_weighted_mean(book):
     assert signal.read(START_NS + 60 * SECOND_NS, tick()) == pytest.approx(1.5 / 2.25)
 
 
+def test_absolute_depth_looks_no_more_often_than_its_interval(book):
+    signal = build_component(ABSOLUTE_DEPTH, AbsoluteDepthOptions(within_bps=1.0), book=book)
+    assert math.isnan(signal.read(START_NS, tick()))
+    signal.on_touch(tick())
+    set_levels(book, bids=[(9_999, 500)])
+
+    signal.on_touch(tick(START_NS + SECOND_NS - 1))
+    assert signal.read(START_NS + SECOND_NS, tick()) == pytest.approx(3.0)
+    signal.on_touch(tick(START_NS + SECOND_NS))
+
+    assert signal.read(START_NS + SECOND_NS, tick()) == pytest.approx(1.5)
+
+
 def test_relative_depth_looks_no_more_often_than_its_interval(book):
     signal = build_component(DEPTH, DepthOptions(within_bps=1.0, warm_up_s=0.0), book=book)
     signal.on_touch(tick())
     set_levels(book, bids=[(9_999, 500)])
 
     signal.on_touch(tick(START_NS + SECOND_NS - 1))
+    assert signal.read(START_NS + SECOND_NS, tick()) == 1.0
+    signal.on_touch(tick(START_NS + SECOND_NS))
 
-    assert signal.read(START_NS + SECOND_NS, tick()) == pytest.approx(0.5)
+    assert signal.read(START_NS + SECOND_NS, tick()) == pytest.approx(0.5, abs=0.01)
 
 
 def test_relative_depth_is_not_known_while_warming_up_or_without_any_depth(book):
@@ -82,10 +99,12 @@ def test_reading_depth_does_not_move_its_mean(book):
     signal = build_component(DEPTH, DepthOptions(within_bps=1.0, warm_up_s=0.0), book=book)
     signal.on_touch(tick())
     set_levels(book, bids=[(9_999, 500)])
+    signal.on_touch(tick(START_NS + SECOND_NS))
+    first = signal.read(START_NS + SECOND_NS, tick())
 
     values = {signal.read(START_NS + second * SECOND_NS, tick()) for second in range(100)}
 
-    assert values == {0.5}
+    assert values == {first}
 
 
 def test_deep_imbalance_sums_the_levels_asked_for(book):
