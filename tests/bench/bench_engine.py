@@ -1,8 +1,9 @@
 """The whole engine on a replay: book, signals, optimizers, risk, gate, reconcile, fill simulation, driver.
 
-Two recordings: five minutes of the embedded exchange, busy, made here; and, where it is present, the Tardis-schema
-NEXO/USDT recording beside the repository, calm (about one message a second). The strategy quotes with
-`volatility-regime` and `inventory-skew` under two risk controls, at most every 100 ms of market time.
+Five minutes of the embedded exchange, busy, made here; and, where they are present, recordings beside the repository:
+NEXO/USDT, calm (about one message a second), four hours in Tardis' schema and a whole day from a capture, and
+eleven minutes of BTC/USDT (forty messages a second). The strategy quotes with `volatility-regime` and `inventory-skew`
+under two risk controls, at most every 100 ms of market time. What is measured is the engine on messages in memory.
 
 The reference is the same recording applied to the book alone with the touch read after each message: what no engine
 on that book can be faster than.
@@ -10,15 +11,20 @@ on that book can be faster than.
 
 from __future__ import annotations
 
+import importlib
 import tempfile
+from decimal import Decimal
 from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
+from time import process_time_ns
 from typing import TYPE_CHECKING
 
 import attrs
 
 from mmframe.builtin.books.sorted_book import SortedBook
 from mmframe.builtin.exchange import FEEDS
+from mmframe.domain.instrument import Instrument
 from mmframe.domain.kinds import Mode
 from mmframe.domain.market import MessageKind
 from mmframe.registry import compose
@@ -29,13 +35,11 @@ from mmframe.testing.bench import Benchmark, Contender
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from mmframe.domain.instrument import Instrument
     from mmframe.domain.market import MarketBatch
     from mmframe.domain.status import RunResult
 
-_NEXO = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "tardis_derived"
-_NEXO_FILES = ("binance_incremental_book_L2_2024-07-23_NEXOUSDT.csv.gz", "binance_trades_2024-07-23_NEXOUSDT.csv.gz")
-_NEXO_QUOTE_AGE_MS = 60_000
+_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+_QUOTE_AGE_MS = 60_000
 """So that decisions follow from the market and not from its silence."""
 
 _BUSY_SECONDS = 300
@@ -94,37 +98,60 @@ class Case:
     lot: str
     size: str
     limit: str
-    quote_age_ms: int
+    quote_age_ms: int = _QUOTE_AGE_MS
+    plugin: str = ""
+    """Module of the history; empty for the embedded exchange."""
+    files: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
 
     @property
     def instrument(self) -> Instrument:
         """Return the market's grid."""
-        from decimal import Decimal
-
-        from mmframe.domain.instrument import Instrument
-
         return Instrument(self.symbol, Decimal(self.tick), Decimal(self.lot))
 
 
-BUSY = Case("embedded exchange", "BTC/USDT", "5", "0.0001", "0.02", "0.4", 1000)
-CALM = Case("NEXO/USDT recording", "NEXO/USDT", "0.001", "0.01", "50", "1000", _NEXO_QUOTE_AGE_MS)
+BUSY = Case("embedded exchange", "BTC/USDT", "5", "0.0001", "0.02", "0.4", quote_age_ms=1000)
+TARDIS = Case(
+    "NEXO/USDT, four hours of Tardis files",
+    "NEXO/USDT",
+    "0.001",
+    "0.01",
+    "50",
+    "1000",
+    plugin="mmframe_tardis.plugin",
+    files=(
+        "tardis_derived/binance_incremental_book_L2_2024-07-23_NEXOUSDT.csv.gz",
+        "tardis_derived/binance_trades_2024-07-23_NEXOUSDT.csv.gz",
+    ),
+)
+DAY = attrs.evolve(
+    TARDIS,
+    name="NEXO/USDT, a day's capture",
+    plugin="mmframe_binance.plugin",
+    files=("binance_spot/nexousdt_20240723.raw.gz", "binance_spot/nexousdt_20240724.raw.gz"),
+)
+BTC = Case(
+    "BTC/USDT, eleven minutes' capture",
+    "BTC/USDT",
+    "0.01",
+    "0.00001",
+    "0.01",
+    "0.2",
+    plugin="mmframe_binance.plugin",
+    files=("binance_spot/btcusdt_20240808.raw.gz", "binance_spot/btcusdt_20240809.raw.gz"),
+    options=(("off_grid", "fit"),),
+)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def recording(case: Case, scale: float) -> tuple[MarketBatch, ...]:
-    """Return the batches of a case; `scale` shortens the synthetic one and cuts the real one."""
-    if case is BUSY:
+    """Return the batches of a case; `scale` shortens the synthetic one and cuts a real one after its first batch."""
+    if not case.plugin:
         return tuple(_busy(case, max(1.0, _BUSY_SECONDS * scale)))
-    from mmframe_tardis.plugin import HISTORIES
-
-    options = HISTORIES[0].options(paths=tuple(_NEXO / name for name in _NEXO_FILES))
-    history = build_component(HISTORIES[0], options, instruments=(case.instrument,))
-    batches: list[MarketBatch] = []
-    for batch in history.batches():
-        batches.append(batch)
-        if scale < 1.0:
-            break
-    return tuple(batches)
+    spec = importlib.import_module(case.plugin).HISTORIES[0]
+    options = spec.options(paths=tuple(_DATA / name for name in case.files), **dict(case.options))
+    history = build_component(spec, options, instruments=(case.instrument,))
+    return tuple(history.batches() if scale >= 1.0 else islice(history.batches(), 1))
 
 
 def _busy(case: Case, seconds: float) -> Iterator[MarketBatch]:
@@ -179,8 +206,6 @@ def book_alone(case: Case, scale: float) -> Callable[[], int]:
 
 def figures(case: Case, scale: float) -> Mapping[str, float]:
     """Return decisions, fills and what one decision costs if it paid for everything."""
-    from time import process_time_ns
-
     replay, results = run(case, scale)
     start_ns = process_time_ns()
     replay()
@@ -205,4 +230,4 @@ def _benchmark(case: Case) -> Benchmark:
     )
 
 
-BENCHMARKS = tuple(_benchmark(case) for case in (BUSY, CALM) if case is BUSY or _NEXO.is_dir())
+BENCHMARKS = tuple(_benchmark(case) for case in (BUSY, TARDIS, DAY, BTC) if not case.plugin or _DATA.is_dir())
