@@ -85,7 +85,7 @@ LOCK = VENV / "dev.lock"
 WHEELHOUSE = VENV / "wheelhouse"
 CONSTRAINTS = ROOT / "constraints.txt"
 
-GROUP_OF_COMMAND = {"lint": "lint", "docs": "docs"}
+GROUP_OF_COMMAND = {"test": "checkers", "lint": "lint", "docs": "docs"}
 """Dependency groups that are installed when their command is first used, so that a first run waits less."""
 LINES_SHOWN, COLUMNS_SHOWN = 15, 160
 """How much of a failed tool's output is shown."""
@@ -312,7 +312,7 @@ def set_up(group: str | None) -> None:
         make_environment()
         install_members()
     if group is not None:
-        say(f"installing the tools of {group}")
+        say(f"installing {', '.join(map(distribution_of, requirements_of(group)))}")
         install(*requirements_of(group))
         groups.append(group)
     STAMP.write_text(json.dumps({"inputs": made_from, "groups": groups}, indent=2), encoding="utf-8")
