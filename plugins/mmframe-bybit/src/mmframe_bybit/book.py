@@ -15,7 +15,6 @@ from mmframe_bybit.window import Window
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mmframe.domain.grid import GridColumn
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.market import MarketBatch
     from mmframe_bybit.wire import BookFrame, Level, Trade, TradeFrame
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["BookCounts", "SymbolBook", "TradeTape"]
 
 _NS_PER_MS = 1_000_000
-_APPLIED = frozenset({Verdict.APPLY, Verdict.SNAPSHOT, Verdict.REPEAT, Verdict.RESTART})
 
 
 @attrs.define
@@ -112,16 +110,16 @@ class SymbolBook:
             self.counts.deltas += 1
         exchange_ns = (frame.ts if frame.cts is None else frame.cts) * _NS_PER_MS
         verdict = self._continuity.judge(frame.data.u, frame.data.seq, is_snapshot=is_snapshot)
-        if verdict in _APPLIED:
-            if verdict is Verdict.RESTART:
-                self._void(batch, exchange_ns, receive_ns)
-            self._write(verdict, frame, batch, exchange_ns, receive_ns)
-        elif verdict is Verdict.GAP:
+        if verdict is Verdict.GAP:
             self._void(batch, exchange_ns, receive_ns)
         elif verdict is Verdict.EARLY:
             self.counts.early += 1
-        else:
+        elif verdict is Verdict.STALE:
             self.counts.stale += 1
+        else:
+            if verdict is Verdict.RESTART:
+                self._void(batch, exchange_ns, receive_ns)
+            self._write(verdict, frame, batch, exchange_ns, receive_ns)
 
     def lose(self, batch: MarketBatch, exchange_ns: int, receive_ns: int) -> None:
         """Void the book until the next snapshot, as after a lost connection."""
@@ -168,9 +166,9 @@ class SymbolBook:
         return self._whole(bids, frame.topic), self._whole(asks, frame.topic)
 
     def _levels(self, side: Side, levels: Sequence[Level]) -> _SideLevels:
-        prices = self._prices
-        ticks = [prices[price] for price, _ in levels]
-        return _SideLevels(side, ticks, _lots(self._sizes, [size for _, size in levels]))
+        # Most messages are small and most texts have been seen: looking them up beats reading them all at once.
+        prices, sizes = self._prices, self._sizes
+        return _SideLevels(side, [prices[price] for price, _ in levels], [sizes[size] for _, size in levels])
 
     def _whole(self, levels: _SideLevels, topic: str) -> _SideLevels:
         if len(levels.ticks) > self.depth:
@@ -226,8 +224,3 @@ class TradeTape:
 
 def _moment(trade: Trade) -> tuple[int, bool]:
     return trade.T, trade.BT
-
-
-def _lots(sizes: GridColumn, texts: list[str]) -> list[int]:
-    lots = sizes.plain(texts)
-    return [sizes[text] for text in texts] if lots is None else lots

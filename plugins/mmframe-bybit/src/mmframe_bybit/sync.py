@@ -64,7 +64,7 @@ class Continuity:
         verdict = self._snapshot(u, seq) if is_snapshot or u == RESTART_U else self._delta(u, seq)
         if verdict is Verdict.GAP:
             self.lose()
-        elif verdict not in {Verdict.STALE, Verdict.EARLY}:
+        elif verdict is not Verdict.STALE and verdict is not Verdict.EARLY:
             self.last_u, self.last_seq, self.is_joined = u, seq, True
         return verdict
 

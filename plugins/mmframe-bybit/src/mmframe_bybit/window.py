@@ -59,10 +59,10 @@ class Window:
 
     def is_crossed(self) -> bool:
         """Tell whether the best bid is at or above the best ask."""
-        if self._bid_bound < self._ask_bound:
-            return False
-        self._bid_bound = max(self._bids, default=0)
-        self._ask_bound = min(self._asks, default=_ABOVE_ALL)
+        if self._bid_bound >= self._ask_bound:
+            self._ask_bound = min(self._asks, default=_ABOVE_ALL)
+        if self._bid_bound >= self._ask_bound:
+            self._bid_bound = max(self._bids, default=0)
         return self._bid_bound >= self._ask_bound
 
     def trim(self, side: Side) -> list[int]:
