@@ -401,6 +401,7 @@ def test_a_broken_file_is_named_with_the_line(site):
     path = local_file(site, "my_quoter.py", "\n\nraise ValueError('no')\n")
     unparsable = site.write("other.py", "x = = 1\n")
     registry = Registry(local=[path, unparsable])
+    before = set(sys.modules)
 
     with pytest.raises(PluginError) as caught:
         registry.load("my_quoter")
@@ -416,7 +417,7 @@ def test_a_broken_file_is_named_with_the_line(site):
     assert error.distribution == f"file {path}"
     assert error.hint == f"see {path}:6; `mmframe plugins show {path}` prints the traceback"
     assert syntax.value.hint == f"see {unparsable}:1; `mmframe plugins show {unparsable}` prints the traceback"
-    assert not [name for name in sys.modules if name.startswith(("_mmframe_local_my_quoter", "_mmframe_local_other"))]
+    assert not [name for name in sys.modules.keys() - before if name.startswith("_mmframe_local_")]
 
 
 def test_a_file_that_is_gone_or_no_python_is_an_import_error(site):
