@@ -115,6 +115,7 @@ class WebsocketSession:
         self._origin = origin(url) if isinstance(url, str) else "address not yet known"
         self._generation = 0
         self._active: Link | None = None
+        self._open_links: dict[int, Link] = {}
         self._outage: _Outage | None = None
         self._attempts = 0
         self._renewal = anyio.Event()
@@ -210,10 +211,16 @@ class WebsocketSession:
         if generation is None or self._active is None or generation >= self._active.generation:
             self._renewal.set()
 
-    def reconnect(self, reason: str) -> None:
-        """Drop the subscribed connection and open another: what it delivers cannot be trusted."""
-        if self._active is not None:
-            self._active.drop(reason)
+    def reconnect(self, reason: str, generation: int | None = None) -> None:
+        """Drop a connection and open another: what it delivers cannot be trusted.
+
+        Args:
+            reason: For the log and the event.
+            generation: Of the connection; one that is gone already is ignored. None drops whatever is open.
+        """
+        for link in list(self._open_links.values()):
+            if generation is None or link.generation == generation:
+                link.drop(reason)
 
     async def _stay_connected(self, tasks: TaskGroup) -> None:
         while True:
@@ -294,13 +301,17 @@ class WebsocketSession:
             reply_id=self._reply_id,
             deliver=self._deliver,
         )
+        self._open_links[link.generation] = link
         self._queue.put(Connected(link.generation))
         self._wake()
         await tasks.start(partial(self._serve, link))
         return link
 
     async def _serve(self, link: Link, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        await link.run(task_status=task_status)
+        try:
+            await link.run(task_status=task_status)
+        finally:
+            del self._open_links[link.generation]
         if link.is_retired:
             self._queue.put(Retired(link.generation))
         else:

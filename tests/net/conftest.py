@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 
 import anyio
 import pytest
@@ -72,6 +73,14 @@ async def until(condition):
             await anyio.sleep(0.001)
 
 
+async def pass_until(time, condition, *, step_s=1):
+    """Let time pass until `condition()` holds."""
+    with anyio.fail_after(PATIENCE_S):
+        while not condition():
+            await anyio.sleep(0.001)
+            await time.advance(step_s)
+
+
 class RawServer:
     """Speaks no HTTP by itself: hands each request's bytes to `answer`, which writes what it likes."""
 
@@ -125,6 +134,11 @@ def time():
 @pytest.fixture(name="until")
 def until_fixture():
     return until
+
+
+@pytest.fixture(name="pass_until")
+def pass_until_fixture(time):
+    return partial(pass_until, time)
 
 
 @pytest.fixture

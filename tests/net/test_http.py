@@ -326,7 +326,7 @@ async def test_a_server_that_does_not_speak_tls_sees_nothing_of_the_request(time
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    address = "https://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+    address = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, HttpSession(address, timing=time.timing, ssl_context=ssl.create_default_context()) as session:
         outcome = await session.send(ORDER)
 
