@@ -17,6 +17,9 @@ __all__ = ["CACHED_TEXTS_MAX", "GridColumn", "price_column", "size_column"]
 CACHED_TEXTS_MAX = 65_536
 """Distinct texts that a column remembers; at the bound it forgets all and starts anew."""
 
+_PLAIN_LENGTH_MAX = 40
+"""Longest number that is read as plain digits; Python refuses to make an integer of thousands of them."""
+
 _UNITS_MAX = 2**53
 """As of `Instrument`: beyond it floats are no longer exact."""
 
@@ -53,7 +56,7 @@ class GridColumn(dict[str, int]):
         whole, _, fraction = text.partition(".")
         digits = whole + fraction
         units, rest = 0, 1
-        if len(fraction) <= self._decimals and digits.isdigit():
+        if len(fraction) <= self._decimals and len(text) <= _PLAIN_LENGTH_MAX and digits.isascii() and digits.isdigit():
             units, rest = divmod(int(digits) * self._factors[len(fraction)], self._step_units)
         if rest or not self._units_min <= units <= _UNITS_MAX:
             units = self._careful(text)
@@ -70,7 +73,9 @@ class GridColumn(dict[str, int]):
         parts = [text.partition(".") for text in texts]
         digits = [whole + fraction for whole, _, fraction in parts]
         longest = max((len(fraction) for _, _, fraction in parts), default=0)
-        if longest > self._decimals or "" in digits or not "".join(digits).isdigit():
+        joined = "".join(digits)
+        is_plain = longest <= self._decimals and "" not in digits and joined.isascii() and joined.isdigit()
+        if not is_plain or max(map(len, digits)) > _PLAIN_LENGTH_MAX:
             return None if texts else []
         factors, step = self._factors, self._step_units
         units = [int(text) * factors[len(part[2])] for text, part in zip(digits, parts, strict=True)]
@@ -82,8 +87,8 @@ class GridColumn(dict[str, int]):
         return units if is_in_bounds else None
 
     def _careful(self, text: str) -> int:
-        if "_" in text:
-            # Python's own numbers may be grouped so; no exchange writes them.
+        if "_" in text or not text.isascii():
+            # Python's own numbers may be grouped so, or be written in other scripts; no exchange writes them.
             msg = f"{self._name}: expected a decimal number, was {text!r}"
             raise DomainError(msg)
         units = self._convert(text)
