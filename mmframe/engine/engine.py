@@ -448,8 +448,8 @@ class Engine:
         asks = [] if is_sell_blocked else targets.asks
         actions, kept = market.reconciler.side_actions(_BUY, bids, buys, is_limited=targets.is_bid_limited)
         ask_actions, kept_asks = market.reconciler.side_actions(_SELL, asks, sells, is_limited=targets.is_ask_limited)
-        market.is_pulling = (not bids and any(order.will_rest for order in buys)) or (
-            not asks and any(order.will_rest for order in sells)
+        market.is_pulling = (not bids and any(order.may_yet_rest for order in buys)) or (
+            not asks and any(order.may_yet_rest for order in sells)
         )
         if not (actions or ask_actions):
             market.settled = settled

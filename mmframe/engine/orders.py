@@ -45,6 +45,7 @@ _IN_FLIGHT = frozenset({OrderState.INTENT, OrderState.SENT, OrderState.PENDING_C
 _REPLACE_OUTCOMES = frozenset(
     {OrderStatus.REPLACED, OrderStatus.BOTH_LIVE, OrderStatus.CANCELED_ONLY, OrderStatus.UNCHANGED}
 )
+_STANDS = frozenset({OrderStatus.OPEN, OrderStatus.UNCHANGED})
 _NEVER_RESTED = frozenset({OrderState.NOT_PLACED, OrderState.REJECTED})
 
 
@@ -142,6 +143,11 @@ class TrackedOrder:
         return self.ends_as is None and (
             state is OrderState.SENT or state is OrderState.PENDING_REPLACE or state is OrderState.INTENT
         )
+
+    @property
+    def may_yet_rest(self) -> bool:
+        """Tell whether the order may turn out to rest although it cannot be cancelled yet."""
+        return self.will_rest or self.state is _UNKNOWN
 
     @property
     def is_in_flight(self) -> bool:
@@ -275,7 +281,8 @@ class OrderTracker:
         order = self.live.get(update.client_id)
         if order is None:
             return self._unmatched(update, now_ns)
-        if update.version and update.version < order.version:
+        if update.version and update.version < order.version and update.status in _STANDS:
+            # Old news. An order ends once, so news of its end never is.
             return order.state
         if update.venue_order_id:
             order.venue_order_id = update.venue_order_id

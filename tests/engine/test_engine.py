@@ -513,6 +513,21 @@ def test_a_quote_in_flight_when_the_book_is_lost_is_pulled_with_its_answer(bench
     assert [type(action) for action in made.decide()] == [Cancel, Cancel]
 
 
+def test_an_order_in_doubt_when_the_book_is_lost_is_pulled_as_soon_as_it_is_found(bench):
+    made = bench(requote_interval_ns=10 * SECOND_NS)
+    made.book()
+    for client_id in ("mm-demo-0-1", "mm-demo-0-2"):
+        made.engine.handle(update(client_id, OrderStatus.UNKNOWN, receive_ns=made.now_ns))
+    made.decide()
+    made.message(gap())
+    made.now_ns += 1_000_000
+
+    for client_id in ("mm-demo-0-1", "mm-demo-0-2"):
+        made.engine.handle(update(client_id, OrderStatus.OPEN, Request.QUERY, receive_ns=made.now_ns, version=1))
+
+    assert [type(action) for action in made.decide()] == [Cancel, Cancel]
+
+
 def test_refused_actions_are_counted_and_shown(bench):
     made = bench(limits=GateLimits(price_collar_bps=50.0), records=True)
     made.book()

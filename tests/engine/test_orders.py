@@ -252,6 +252,19 @@ def test_an_older_version_of_an_order_is_not_news():
     assert order.price_ticks == 120
 
 
+@pytest.mark.parametrize("status", [OrderStatus.CANCELED, OrderStatus.FILLED, OrderStatus.EXPIRED])
+def test_the_end_of_an_order_is_news_whatever_its_version(status):
+    orders = tracker()
+    opened(orders)
+    orders.on_update(update("c-1", OrderStatus.OPEN, Request.STREAM, version=5), 12)
+
+    orders.on_update(update("c-1", status, Request.STREAM, version=4, size_lots=10, filled_lots=2), 13)
+    assert orders.reserved_lots(Side.BUY) == 2
+    orders.on_fill(fill(lots=2))
+
+    assert orders.final_state("c-1").value == status.value
+
+
 @pytest.mark.parametrize(
     ("status", "old", "new"),
     [

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["JournalOrder", "after_action", "after_fill", "after_replacement", "after_update"]
 
 _RESTING = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED})
+_STANDS = frozenset({OrderStatus.OPEN, OrderStatus.UNCHANGED})
+"""What a venue may say more than once of an order, so that it can be old news."""
 _MAY_REST = _RESTING | {OrderState.PENDING_REPLACE}
 _FILL_SHOWS = frozenset({OrderState.INTENT, OrderState.SENT, OrderState.OPEN, OrderState.UNKNOWN})
 """States in which an execution proves that the order rests or rested."""
@@ -133,7 +135,7 @@ def after_action(
 
 def after_update(order: JournalOrder, update: OrderUpdate, state: OrderState, *, run: int) -> JournalOrder:
     """Return `order` after the venue's `update`, which left it in `state` for the engine."""
-    if update.version and update.version < order.version:
+    if update.version and update.version < order.version and update.status in _STANDS:
         return order
     if update.status is OrderStatus.OPEN and _is_news_of_before(update, state):
         return msgspec.structs.replace(
