@@ -136,7 +136,11 @@ class Amend(msgspec.Struct, frozen=True, gc=False, tag="amend"):
     client_id: str
     price_ticks: int
     leaves_lots: int
-    """The size that shall rest after the amend, in lots, > 0."""
+    """The size that shall rest after the amend, in lots, > 0.
+
+    It is meant beside the fills that were told before. Where one comes in between, no more may rest for it: a venue
+    with versions refuses the amend, an adapter of one without names the whole size, fills told plus `leaves_lots`.
+    """
     expected_version: int
 
 
