@@ -314,7 +314,7 @@ def set_up(group: str | None) -> None:
     if group is not None:
         say(f"installing {', '.join(map(distribution_of, requirements_of(group)))}")
         install(*requirements_of(group))
-        groups.append(group)
+        groups += [group, *groups_in(group)]
     STAMP.write_text(json.dumps({"inputs": made_from, "groups": groups}, indent=2), encoding="utf-8")
     say(f".venv is ready after {time.monotonic() - started:.0f} s")
 
@@ -350,6 +350,12 @@ def install_members() -> None:
     # Wheels of all this for the tests that install into clean environments: tests use no network.
     outside = [text for member in everyone for text in member.requirements if distribution_of(text) not in names]
     pip("wheel", f"--wheel-dir={WHEELHOUSE}", *outside, *requirements_of("build"), *requirements_of("test"))
+
+
+def groups_in(group: str) -> list[str]:
+    """Return the dependency groups that one includes directly."""
+    entries = members()[0].pyproject["dependency-groups"][group]
+    return [entry["include-group"] for entry in entries if isinstance(entry, dict)]
 
 
 def requirements_of(group: str) -> list[str]:
