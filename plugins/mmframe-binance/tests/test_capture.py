@@ -286,6 +286,16 @@ def test_a_combined_frame_with_another_key_order_is_read(wire):
         parse_frame(b"\xff\xfe")
 
 
+def test_a_bad_ask_leaves_nothing_of_its_message_in_the_next_one(capture, wire):
+    bad = [wire.snapshot(1, bids=[("100", "1")], asks=[("NaN", "1")]), wire.trade("100.5", "1"), wire.snapshot(1)]
+
+    read = capture([*bad, wire.depth(2, 2, bids=[("99", "1")], asks=[("x", "1")])], on_bad_frame="skip")
+
+    assert read.kinds == ["TRADE", "SNAPSHOT", "GAP"]
+    assert read.messages[0][2] == [(Side.BUY, 10_050, 1000)]
+    assert read.messages[2][2] == []
+
+
 class TestCapture(HistoryConformance):
     spec = plugin.HISTORIES[0]
 

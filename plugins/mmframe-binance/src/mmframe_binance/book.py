@@ -101,8 +101,7 @@ class SymbolBook:
         if self._held and self._continuity.is_older_than(snapshot.lastUpdateId, self._held[0]):
             self.counts.old_snapshots += 1
             return False
-        self._put_levels(batch, Side.BUY, snapshot.bids)
-        self._put_levels(batch, Side.SELL, snapshot.asks)
+        self._put_levels(batch, snapshot.bids, snapshot.asks)
         batch.end_message(MessageKind.SNAPSHOT, exchange_ns=_event_ns(snapshot.E, receive_ns), receive_ns=receive_ns)
         self._continuity.join(snapshot.lastUpdateId)
         self.is_synced = True
@@ -155,8 +154,7 @@ class SymbolBook:
         verdict = self._continuity.judge(update)
         if verdict is Verdict.APPLY:
             self.counts.applied += 1
-            self._put_levels(batch, Side.BUY, update.b)
-            self._put_levels(batch, Side.SELL, update.a)
+            self._put_levels(batch, update.b, update.a)
             batch.end_message(MessageKind.DELTA, exchange_ns=_event_ns(update.E, receive_ns), receive_ns=receive_ns)
         elif verdict is Verdict.STALE:
             self.counts.stale += 1
@@ -164,19 +162,21 @@ class SymbolBook:
             self.lose(batch, _event_ns(update.E, receive_ns), receive_ns)
             self._held.append(update)
 
-    def _put_levels(self, batch: MarketBatch, side: Side, levels: Sequence[tuple[str, str]]) -> None:
-        if not levels:
-            return
-        # Both columns are read before either is written: an error leaves the batch as it was.
+    def _put_levels(self, batch: MarketBatch, bids: Sequence[tuple[str, str]], asks: Sequence[tuple[str, str]]) -> None:
+        # Both sides are read before either is written: an error leaves the batch as it was.
+        columns = [(side, self._on_grid(levels)) for side, levels in ((Side.BUY, bids), (Side.SELL, asks)) if levels]
+        for side, (ticks, lots) in columns:
+            batch.sides.extend([int(side)] * len(ticks))
+            batch.ticks.extend(ticks)
+            batch.lots.extend(lots)
+
+    def _on_grid(self, levels: Sequence[tuple[str, str]]) -> tuple[list[int], list[int]]:
         try:
-            ticks, lots = self._read(levels)
+            return self._read(levels)
         except DomainError:
             if not self._fits_grid:
                 raise
-            ticks, lots = self._read([level for level in map(self._fitted, levels) if level is not None])
-        batch.sides.extend([int(side)] * len(ticks))
-        batch.ticks.extend(ticks)
-        batch.lots.extend(lots)
+            return self._read([level for level in map(self._fitted, levels) if level is not None])
 
     def _read(self, levels: Sequence[tuple[str, str]]) -> tuple[list[int], list[int]]:
         prices, sizes = self._prices, self._level_sizes
