@@ -18,6 +18,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -149,9 +150,13 @@ def become(command: str, rest: list[str]) -> NoReturn:
         words += [*rest, "docs", "docs/_build/html"]
     else:
         words = [str(SCRIPTS / "mmframe"), command, *rest]
+    variables = environment()
     if command in {"test", "docs"}:
         os.chdir(ROOT)
-    os.execve(words[0], words, environment())  # noqa: S606 - the words are the user's own
+    elif Path(shutil.which("mmframe") or "") != SCRIPTS / "mmframe":
+        # `mmframe` is not on this PATH: a command that it shows for copying must begin as this one did.
+        variables["MMFRAME_PROGRAM"] = shlex.join(sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1])
+    os.execve(words[0], words, variables)  # noqa: S606 - the words are the user's own
 
 
 def lint() -> int:

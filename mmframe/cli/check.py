@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 
 from mmframe.cli.options import blocked_names
 from mmframe.cli.output import json_option, write_json, write_lines
-from mmframe.cli.text import columns, paint, plain
+from mmframe.cli.text import columns, paint, plain, program_name
 from mmframe.config.text import json_value, toml_text
 from mmframe.domain.kinds import Mode
 from mmframe.domain.orders import ALL_MARKETS
@@ -62,7 +63,7 @@ def _report_lines(report: CheckReport) -> list[str]:
         if sentences:
             lines += ["", paint(title, bold=True), *columns([("-", sentence) for sentence in sentences])]
     used = ", ".join(f"{used.distribution} {used.version}" for used in report.provenance)
-    return [*lines, "", f"Plugins  {used}", f"Run it   mmframe run {report.strategy_file}"]
+    return [*lines, "", f"Plugins  {used}", f"Run it   {program_name()} run {shlex.quote(str(report.strategy_file))}"]
 
 
 def _market_rows(instrument: Instrument, settings: MarketSettings) -> list[tuple[str, str]]:

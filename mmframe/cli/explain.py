@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import click
 import msgspec
 
 from mmframe.cli.output import json_option, write_json, write_lines
-from mmframe.cli.text import columns, note, paint, shown_path, wall_time
+from mmframe.cli.text import columns, note, paint, program_name, shown_path, wall_time
 from mmframe.domain.market import Side
 from mmframe.domain.views import Reason
 from mmframe.errors import UsageError
@@ -104,7 +105,7 @@ def _journal(file: Path) -> Path:
         message = (
             f"{file}: no journal of strategy {strategy.strategy.name!r} in {str(strategy.directory / _RUNS_FOLDER)!r}"
         )
-        raise UsageError(message, hint=f"run it first: mmframe run {file}")
+        raise UsageError(message, hint=f"run it first: {program_name()} run {shlex.quote(str(file))}")
     note(f"reading {shown_path(newest)}")
     return newest
 

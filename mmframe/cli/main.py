@@ -131,9 +131,9 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -
 _EPILOG = """\
 \b
 First steps:
-  mmframe run examples/01_first_run/strategy.toml    watch a strategy quote and trade
-  mmframe explain examples/01_first_run/strategy.toml    why the last quotes stood where they stood
-  mmframe plugins show core    what is built in
+  mmframe run examples/01_first_run/strategy.toml        watch a strategy trade
+  mmframe explain examples/01_first_run/strategy.toml    why it quoted as it did
+  mmframe plugins show core                              what is built in
 
 Plugin commands: run `mmframe plugins commands`.
 

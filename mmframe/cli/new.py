@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mmframe.cli.output import write_lines
-from mmframe.cli.text import columns
+from mmframe.cli.text import columns, program_name
 from mmframe.scaffold import KINDS, create
 
 __all__ = ["new_command"]
@@ -19,7 +19,7 @@ def new_command() -> None:
     """Start something of your own."""
 
 
-@new_command.command("plugin")
+@new_command.command("plugin", short_help="Make a plugin package, with tests.")
 @click.argument("name")
 @click.option("--kind", type=click.Choice(tuple(KINDS)), default="optimizer", show_default=True, help="What it adds.")
 @click.option(
@@ -38,8 +38,8 @@ def new_plugin_command(*, name: str, kind: str, directory: Path) -> None:
     folder = create(kind, name, directory)
     steps = [
         (f"cd {shlex.quote(str(folder))}", ""),
-        ("python -m pip install -e .", "makes the plugin known to mmframe"),
-        (f"mmframe plugins show {name}", "shows what it adds, with its options"),
+        ('python -m pip install -e ".[test]"', "makes the plugin known to mmframe"),
+        (f"{program_name()} plugins show {name}", "shows what it adds, with its options"),
         ("python -m pytest", "runs its tests and the conformance kit"),
     ]
     write_lines([f"made {folder}, a plugin of kind {kind}", "", "Next:", *columns(steps)])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mmframe.cli.output import json_option, write_json, write_lines
-from mmframe.cli.text import columns, note, paint, plural
+from mmframe.cli.text import columns, note, paint, plural, program_name
 from mmframe.errors import ExitCode, PluginError, UsageError
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ def plugins_command(ctx: click.Context, *, as_json: bool) -> None:
         [
             *columns(rows, headings=("plugin", "distribution", "version", "state"), indent=0),
             "",
-            "`mmframe plugins show NAME` lists what a plugin holds.",
+            f"`{program_name()} plugins show NAME` lists what a plugin holds.",
         ]
     )
 
 
-@plugins_command.command("show")
+@plugins_command.command("show", short_help="Show a plugin, or a component with its options.")
 @click.argument("name")
 @json_option
 @click.pass_obj
@@ -131,7 +131,19 @@ def _find(options: GlobalOptions, name: str) -> tuple[LoadedPlugin, tuple[Compon
         core = registry.load(CORE)
         if any(spec.name == name for spec in core.specs):
             plugin_name, component = CORE, name
+        else:
+            _expect_no_slip(name, [*(plugin.name for plugin in registry.installed()), *(s.name for s in core.specs)])
     return _of(registry, plugin_name, component)
+
+
+def _expect_no_slip(name: str, known: list[str]) -> None:
+    # Nobody should be told to install a package that is only a slip of the pen.
+    from mmframe.config.problems import nearest
+
+    close = nearest(name, known)
+    if close:
+        message = f"there is no plugin and no built-in component {name!r}"
+        raise UsageError(message, hint=f"did you mean {close!r}?")
 
 
 def _local_file(name: str) -> tuple[Path, str] | None:
@@ -154,7 +166,7 @@ def _of(registry: Registry, plugin_name: str, component: str) -> tuple[LoadedPlu
     specs = tuple(spec for spec in plugin.specs if spec.name == component)
     if not specs:
         message = f"plugin {plugin_name!r} has no component {component!r}"
-        raise UsageError(message, hint=f"`mmframe plugins show {plugin_name}` lists them")
+        raise UsageError(message, hint=f"`{program_name()} plugins show {plugin_name}` lists them")
     return plugin, specs, True
 
 
@@ -172,7 +184,8 @@ def _plugin_lines(plugin: LoadedPlugin) -> list[str]:
     if plugin.specs:
         owner = plugin.name if plugin.installed.path is None else plugin.distribution
         what = plural(len(plugin.specs), "component")
-        lines += ["", f"{what}; `mmframe plugins show {owner}/{plugin.specs[0].name}` explains one and its options."]
+        command = f"{program_name()} plugins show {owner}/{plugin.specs[0].name}"
+        lines += ["", f"{what}; `{command}` explains one and its options."]
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ import attrs
 import click
 
 from mmframe.cli.output import json_option, write_json, write_lines
-from mmframe.cli.text import note, paint, plural
+from mmframe.cli.text import note, paint, plural, program_name
 from mmframe.domain.kinds import Mode
 from mmframe.errors import ExitCode, MmframeError, UsageError
 
@@ -102,7 +103,7 @@ def _is_factor(text: str) -> bool:
     callback=_speed_text,
     help="Pace on virtual time: a factor, or max. A backtest runs at max by default.",
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of every random stream in simulations.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of every random stream in simulations.")
 @json_option
 @click.option("--journal", type=click.Path(path_type=Path), metavar="PATH", help="Write the journal here.")
 @click.option("--no-journal", is_flag=True, help="Write no journal.")
@@ -205,7 +206,8 @@ def _compose(request: RunRequest, mode: str) -> Plan:
 def _require_confirmation(request: RunRequest, mode: str) -> None:
     if mode == Mode.LIVE.value and not request.is_live_confirmed:
         message = f"{request.file}: live mode sends real orders and needs --yes-live"
-        raise UsageError(message, hint=f"try it first: mmframe run {request.file} --mode paper")
+        paper = f"{program_name()} run {shlex.quote(str(request.file))} --mode paper"
+        raise UsageError(message, hint=f"try it first: {paper}")
 
 
 def _file_table(file: Path) -> RunTable:
@@ -277,7 +279,8 @@ def _display(plan: Plan, stop: StopRequest, *, is_quiet: bool) -> tuple[Plan, Ru
 def _after_abort(plan: Plan) -> str:
     if plan.journal.path is None:
         return "orders may be left at the venue, and no journal knows them"
-    resume = f"mmframe run {plan.strategy_file} --resume {plan.journal.path}"
+    files = (str(plan.strategy_file), str(plan.journal.path))
+    resume = "{} run {} --resume {}".format(program_name(), *map(shlex.quote, files))
     return f"orders may be left at the venue; `{resume}` takes them up"
 
 

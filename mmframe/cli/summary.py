@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from mmframe.cli.figures import pnl_split, position_text, risk_text, sum_pnl
-from mmframe.cli.text import columns, count, duration, iso_time, money, paint, plain, plural, shown_path, wall_time
+from mmframe.cli.text import (
+    columns,
+    count,
+    duration,
+    iso_time,
+    money,
+    paint,
+    plain,
+    plural,
+    program_name,
+    shown_path,
+    wall_time,
+)
 
 if TYPE_CHECKING:
     from mmframe.domain.status import MarketStatus, ProfitAndLoss, RunResult
@@ -123,11 +136,10 @@ def _run_lines(result: RunResult) -> list[str]:
 
 def _journal_lines(result: RunResult) -> list[str]:
     if result.journal is None:
-        return [
-            "No journal was written. With --journal PATH, `mmframe explain PATH` tells afterwards why each quote stood."
-        ]
+        explain = f"{program_name()} explain PATH"
+        return [f"No journal was written. With --journal PATH, `{explain}` tells afterwards why each quote stood."]
     journal = shown_path(result.journal)
-    return [f"Journal  {journal}", f"Why?     mmframe explain {journal}"]
+    return [f"Journal  {journal}", f"Why?     {program_name()} explain {shlex.quote(journal)}"]
 
 
 def _totals(result: RunResult) -> dict[str, ProfitAndLoss]:

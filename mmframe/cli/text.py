@@ -27,6 +27,7 @@ __all__ = [
     "paragraphs",
     "plain",
     "plural",
+    "program_name",
     "shown_path",
     "signed",
     "silence",
@@ -189,6 +190,11 @@ def shown_path(path: str | Path) -> str:
     """Return a path as it is shortest to type from here."""
     whole, here = Path(path).absolute(), Path.cwd()
     return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(path)
+
+
+def program_name() -> str:
+    """Return how `mmframe` was started, for commands to copy; whoever starts it says so in `MMFRAME_PROGRAM`."""
+    return os.environ.get("MMFRAME_PROGRAM") or "mmframe"
 
 
 def _colour_is_allowed() -> bool:

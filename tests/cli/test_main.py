@@ -213,3 +213,8 @@ print(status, heavy, file=sys.stderr)
     done = subprocess.run([sys.executable, "-c", code], cwd=repository, capture_output=True, text=True, check=False)
 
     assert done.stderr == "0 []\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["plugins", "--help"], ["new", "--help"]], ids=" ".join)
+def test_no_summary_of_a_command_is_cut_off(invoke, words):
+    assert "..." not in invoke(*words).stdout.replace("[ARGS]...", "")

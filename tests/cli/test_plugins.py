@@ -186,11 +186,13 @@ def test_a_plugin_that_cannot_be_imported_shows_its_whole_traceback(install, wit
     ("words", "status", "message"),
     [
         (["plugins", "show", "nothing"], 3, "plugin 'nothing' is not installed"),
+        (["plugins", "show", "fixed-sprad"], 2, "did you mean 'fixed-spread'?"),
+        (["plugins", "show", "quite"], 2, "did you mean 'quiet'?"),
         (["plugins", "show", "core/nothing"], 2, "plugin 'core' has no component 'nothing'"),
         (["plugins", "show", "none.py"], 3, "cannot load plugin 'none'"),
         (["-p", "no:quiet", "plugins", "show", "quiet"], 3, "plugin 'quiet' is blocked in this run"),
     ],
-    ids=["plugin", "component", "file", "blocked"],
+    ids=["plugin", "slip-of-a-built-in", "slip-of-a-plugin", "component", "file", "blocked"],
 )
 def test_what_is_not_there_is_said(install, with_plugins, words, status, message):
     install("quiet")

@@ -136,3 +136,11 @@ def test_profits_in_different_assets_are_not_added(run_result, run_status, marke
 
     assert answer["pnl"] is None
     assert set(answer["totals"]) == {"USDT", "BTC"}
+
+
+def test_commands_to_copy_begin_as_the_program_was_started(run_result, monkeypatch):
+    monkeypatch.setenv("MMFRAME_PROGRAM", "python3 dev.py")
+
+    lines = summary_lines(run_result(journal="my runs/a.journal"), wall_s=1.0)
+
+    assert lines[-1] == "Why?     python3 dev.py explain 'my runs/a.journal'"

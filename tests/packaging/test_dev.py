@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -144,6 +145,29 @@ def test_a_command_runs_in_the_folder_it_was_started_in(ready, tmp_path):
     ended = clone.run("check", "mine/strategy.toml", cwd=tmp_path)
 
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.slow
+def test_a_command_shown_for_copying_works_where_mmframe_is_not_on_the_path(ready):
+    clone, _ = ready
+
+    ended = clone.run("check", "examples/01_first_run/strategy.toml")
+
+    *_, last = ended.stdout.splitlines()
+    start = shlex.join([sys.executable, str(clone.folder / "dev.py")])
+    assert last == f"Run it   {start} run examples/01_first_run/strategy.toml"
+
+
+@pytest.mark.slow
+def test_a_command_shown_for_copying_is_short_where_the_environment_is_active(ready):
+    clone, _ = ready
+    path = os.pathsep.join([str(clone.folder / ".venv" / "bin"), clone.variables["PATH"]])
+
+    ended = clone._replace(variables={**clone.variables, "PATH": path}).run(
+        "check", "examples/01_first_run/strategy.toml"
+    )
+
+    assert ended.stdout.endswith("Run it   mmframe run examples/01_first_run/strategy.toml\n")
 
 
 @pytest.mark.slow
