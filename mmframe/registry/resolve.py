@@ -220,7 +220,8 @@ def _warnings(file: StrategyFile, mode: Mode, feed: ParsedComponent | None) -> l
         unlimited += [name for name in ("max_daily_loss_quote",) if getattr(file.gate, name) is None]
         if unlimited and mode is not Mode.LIVE:
             warnings.append(
-                f"{symbol}: no limit: {', '.join(f'gate.{name}' for name in unlimited)}; a live run needs them"
+                f"{symbol}: no limit: {', '.join(f'gate.{name}' for name in unlimited)}; "
+                f"a live run needs {'it' if len(unlimited) == 1 else 'them'}"
             )
         total = market.ladder_size
         if gate.max_position is not None and market.table.order_size <= gate.max_position < total:
