@@ -137,7 +137,7 @@ def _row(cells: Iterable[str]) -> str:
 
 def command_line() -> Iterator[str]:
     """Yield a section for `mmframe` and for each of its commands."""
-    yield from _command(commands, click.Context(commands, info_name="mmframe"), level=2)
+    yield from _command(commands, click.Context(commands, info_name="mmframe", **commands.context_settings), level=2)
 
 
 def _command(command: click.Command, context: click.Context, *, level: int) -> Iterator[str]:
