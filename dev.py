@@ -154,8 +154,11 @@ def become(command: str, rest: list[str]) -> NoReturn:
     if command in {"test", "docs"}:
         os.chdir(ROOT)
     elif Path(shutil.which("mmframe") or "") != SCRIPTS / "mmframe":
-        # `mmframe` is not on this PATH: a command that it shows for copying must begin as this one did.
-        variables["MMFRAME_PROGRAM"] = shlex.join(sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1])
+        # `mmframe` is not on the caller's PATH: a command that it shows for copying must say where it stands.
+        program, here = SCRIPTS / "mmframe", Path.cwd()
+        variables["MMFRAME_PROGRAM"] = shlex.quote(
+            str(program.relative_to(here) if program.is_relative_to(here) else program)
+        )
     os.execve(words[0], words, variables)  # noqa: S606 - the words are the user's own
 
 

@@ -153,9 +153,18 @@ def test_a_command_shown_for_copying_works_where_mmframe_is_not_on_the_path(read
 
     ended = clone.run("check", "examples/01_first_run/strategy.toml")
 
-    *_, last = ended.stdout.splitlines()
-    start = shlex.join([sys.executable, str(clone.folder / "dev.py")])
-    assert last == f"Run it   {start} run examples/01_first_run/strategy.toml"
+    assert ended.stdout.endswith("Run it   .venv/bin/mmframe run examples/01_first_run/strategy.toml\n")
+
+
+@pytest.mark.slow
+def test_a_command_shown_for_copying_names_a_clone_elsewhere_in_full(ready, tmp_path):
+    clone, _ = ready
+    shutil.copytree(clone.folder / "examples" / "01_first_run", tmp_path / "mine")
+
+    ended = clone.run("check", "mine/strategy.toml", cwd=tmp_path)
+
+    program = shlex.quote(str(clone.folder / ".venv" / "bin" / "mmframe"))
+    assert ended.stdout.endswith(f"Run it   {program} run mine/strategy.toml\n")
 
 
 @pytest.mark.slow
