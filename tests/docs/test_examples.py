@@ -47,3 +47,17 @@ def test_an_example_runs_and_decides(example, run_shell):
     result = json.loads(ended.stdout)
     assert result["decisions"] > 0
     assert result["orders"]
+
+
+@pytest.mark.parametrize(("fee_bps", "said"), [(0, "the profit of {} USDT"), (10, "a loss of\n  {}")])
+def test_the_backtest_earns_and_loses_what_its_page_says(clone, run_shell, shared_data, fee_bps, said):
+    folder = clone / "examples" / "03_backtest_recorded"
+    file = folder / "strategy.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace("maker_fee_bps = 0", f"maker_fee_bps = {fee_bps}"))
+
+    ended = run_shell("mmframe run strategy.toml --json --no-journal", folder)
+
+    assert ended.returncode == 0, ended.stderr
+    total = float(json.loads(ended.stdout)["pnl"]["total"])
+    assert (total > 0) == (fee_bps == 0)
+    assert said.format(f"{abs(total):.2f}") in (folder / "README.md").read_text(encoding="utf-8")
