@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from mmframe.testing import HistoryConformance, PluginConformance
-from mmframe_bybit.plugin import HISTORIES
+from mmframe.testing import FeedConformance, HistoryConformance, PluginConformance
+from mmframe_bybit.plugin import FEEDS, HISTORIES
 
 
 class TestPlugin(PluginConformance):
     module = "mmframe_bybit.plugin"
     entry_point = "bybit"
+
+
+class TestSpotFeed(FeedConformance):
+    spec = FEEDS[0]
+
+
+class TestLinearFeed(FeedConformance):
+    spec = FEEDS[1]
 
 
 class TestHistory(HistoryConformance):

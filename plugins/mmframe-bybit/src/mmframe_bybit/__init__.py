@@ -1,1 +1,1 @@
-"""Bybit for mmframe: captures of v5 public market streams, spot and linear."""
+"""Bybit for mmframe: v5 public market streams, spot and linear, live or captured."""

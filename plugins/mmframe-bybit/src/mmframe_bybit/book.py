@@ -83,6 +83,7 @@ class SymbolBook:
         self.counts = counts or BookCounts()
         self._continuity = Continuity(depth)
         self._window = Window(depth)
+        self._exchange_ns = 0
         self._prices = price_column(instrument)
         self._sizes = size_column(instrument, units_min=0)
 
@@ -126,6 +127,15 @@ class SymbolBook:
         self._continuity.lose()
         self._void(batch, exchange_ns, receive_ns)
 
+    def write_whole(self, batch: MarketBatch, receive_ns: int) -> None:
+        """Write the book as it stands as a SNAPSHOT, for a reader that has seen none of its messages."""
+        for side in (Side.BUY, Side.SELL):
+            ticks, lots = self._window.levels(side)
+            batch.sides.extend([int(side)] * len(ticks))
+            batch.ticks.extend(ticks)
+            batch.lots.extend(lots)
+        batch.end_message(MessageKind.SNAPSHOT, exchange_ns=self._exchange_ns, receive_ns=receive_ns)
+
     def _write(self, verdict: Verdict, frame: BookFrame, batch: MarketBatch, exchange_ns: int, receive_ns: int) -> None:
         kind = MessageKind.DELTA if verdict is Verdict.APPLY else MessageKind.SNAPSHOT
         try:
@@ -155,6 +165,7 @@ class SymbolBook:
                 batch.ticks.extend(surplus)
                 batch.lots.extend([0] * len(surplus))
         batch.end_message(kind, exchange_ns=exchange_ns, receive_ns=receive_ns)
+        self._exchange_ns = exchange_ns
         self.counts.applied += 1
         self.is_synced = True
 

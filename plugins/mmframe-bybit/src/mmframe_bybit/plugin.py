@@ -1,19 +1,20 @@
-"""The plugin `bybit`: hands over the history `capture`."""
+"""The plugin `bybit`: hands over the feeds `spot` and `linear`, and the history `capture`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmframe.plugin import HistorySpec, hookimpl
-from mmframe_bybit.options import CaptureOptions
+from mmframe.plugin import FeedSpec, HistorySpec, hookimpl
+from mmframe_bybit.options import CaptureOptions, FeedOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mmframe.plugin import BuildContext
     from mmframe_bybit.capture import CaptureHistory
+    from mmframe_bybit.feed import LiveFeed
 
-__all__ = ["HISTORIES", "MMFRAME_API"]
+__all__ = ["FEEDS", "HISTORIES", "MMFRAME_API"]
 
 MMFRAME_API = 1
 
@@ -28,11 +29,51 @@ Source: the exchange's v5 documentation of public websocket topics.
 """
 
 
+_FEED_DESCRIPTION = """\
+One socket for all markets of the strategy: `orderbook` and `publicTrade` of each. Books go by the rules of
+`bybit/capture`; one that is void (GAP) is subscribed to anew, more and more slowly while that does not help. A lost
+connection voids every book until the next one's snapshots; one that is renewed hands over without a gap. Frames that
+cannot be read are counted and void at most their own book. `tick_size` and `lot_size` of a market come from the
+strategy file. Fails if the exchange refuses a market's topics at the first subscription.
+
+Source: the exchange's v5 documentation of websocket connections and public topics.
+"""
+
+
 def _build(options: CaptureOptions, context: BuildContext) -> CaptureHistory:
     from mmframe_bybit.capture import CaptureHistory  # noqa: PLC0415 - asking for the spec reads no file code
 
     return CaptureHistory(options, context)
 
+
+def _build_spot(options: FeedOptions, context: BuildContext) -> LiveFeed:
+    from mmframe_bybit.feed import LiveFeed  # noqa: PLC0415 - asking for the spec loads no network code
+
+    return LiveFeed("spot", options, context)
+
+
+def _build_linear(options: FeedOptions, context: BuildContext) -> LiveFeed:
+    from mmframe_bybit.feed import LiveFeed  # noqa: PLC0415
+
+    return LiveFeed("linear", options, context)
+
+
+FEEDS = (
+    FeedSpec(
+        name="spot",
+        summary="Live order books and trades of v5 spot markets, without keys.",
+        description=_FEED_DESCRIPTION,
+        build=_build_spot,
+        options=FeedOptions,
+    ),
+    FeedSpec(
+        name="linear",
+        summary="Live order books and trades of v5 linear perpetuals, without keys.",
+        description=_FEED_DESCRIPTION,
+        build=_build_linear,
+        options=FeedOptions,
+    ),
+)
 
 HISTORIES = (
     HistorySpec(
@@ -43,6 +84,12 @@ HISTORIES = (
         options=CaptureOptions,
     ),
 )
+
+
+@hookimpl
+def mmframe_register_feeds() -> Iterable[FeedSpec]:
+    """Return the plugin's feeds."""
+    return FEEDS
 
 
 @hookimpl

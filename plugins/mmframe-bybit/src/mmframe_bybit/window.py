@@ -57,6 +57,11 @@ class Window:
         levels = self._bids if side is Side.BUY else self._asks
         return levels == dict(zip(ticks, lots, strict=True))
 
+    def levels(self, side: Side) -> tuple[list[int], list[int]]:
+        """Return ticks and lots of every level of a side, in no order."""
+        levels = self._bids if side is Side.BUY else self._asks
+        return list(levels), list(levels.values())
+
     def is_crossed(self) -> bool:
         """Tell whether the best bid is at or above the best ask."""
         if self._bid_bound >= self._ask_bound:

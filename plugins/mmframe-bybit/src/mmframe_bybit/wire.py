@@ -17,6 +17,7 @@ from mmframe.errors import FeedError
 
 __all__ = [
     "BOOK_DEPTHS",
+    "LIVE_BOOK_DEPTHS",
     "NUMBER_LENGTH_MAX",
     "BookData",
     "BookFrame",
@@ -36,6 +37,9 @@ __all__ = [
 BOOK_DEPTHS = (1, 50, 200, 500, 1000)
 """Levels a side of the `orderbook` topics, today's and those of older recordings."""
 
+LIVE_BOOK_DEPTHS = (1, 50, 200, 1000)
+"""Levels a side of the `orderbook` topics that spot and linear have today."""
+
 NUMBER_LENGTH_MAX = 40
 """Longest text of a price or size; longer ones are no numbers of a market."""
 
@@ -43,6 +47,7 @@ _Number = Annotated[str, msgspec.Meta(max_length=NUMBER_LENGTH_MAX)]
 # Milliseconds up to the year 2255: as nanoseconds they fit the columns of a batch.
 _Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=9_000_000_000_000)]
 _Counter = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Id = Annotated[str, msgspec.Meta(max_length=64)]
 
 Level = tuple[_Number, _Number]
 """Price and absolute size as decimal text; size zero removes the level."""
@@ -79,13 +84,14 @@ class BookFrame(msgspec.Struct, frozen=True, gc=False):
 
 
 class Trade(msgspec.Struct, frozen=True, gc=False):
-    """One execution. `S` is the taker's side; a block trade (`BT`) was agreed on outside the book."""
+    """One execution. `S` is the taker's side, `i` its id; a block trade (`BT`) was agreed on outside the book."""
 
     T: _Milliseconds
     s: str
     S: Literal["Buy", "Sell"]
     v: _Number
     p: _Number
+    i: _Id = ""
     BT: bool = False
 
 
