@@ -1,1 +1,1 @@
-"""Binance for mmframe: captures of spot and USDⓈ-M market streams."""
+"""Binance for mmframe: live market data of spot and USDⓈ-M, and captures of it."""

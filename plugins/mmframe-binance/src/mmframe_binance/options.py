@@ -1,4 +1,4 @@
-"""What a strategy file may say of captures."""
+"""What a strategy file may say of captures and live feeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 
 from mmframe.plugin import option
 
-__all__ = ["CaptureOptions"]
+__all__ = ["CaptureOptions", "FeedOptions", "SpotOptions", "UsdmOptions"]
 
 
 @attrs.frozen
@@ -35,4 +35,76 @@ class CaptureOptions:
         "is void until the next snapshot if it was a diff.",
         default="error",
         choices=("error", "skip"),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class FeedOptions:
+    """What both live feeds have."""
+
+    stream_url: str | None = option(
+        help="Scheme, host and port of the market streams instead of the environment's; `wss`, or `ws` to loopback.",
+        default=None,
+        example="wss://stream.example.com:9443",
+    )
+    rest_url: str | None = option(
+        help="Scheme, host and port of the REST endpoints instead of the environment's; `https`, or `http` to "
+        "loopback.",
+        default=None,
+        example="https://api.example.com",
+    )
+    proxy_url: str | None = option(
+        help="An HTTP proxy for both; the environment's variables are not looked at.",
+        default=None,
+        example="http://127.0.0.1:3128",
+    )
+    trades: str = option(
+        help="Each execution by itself (`trade`), or a taker's executions at one price as one (`aggTrade`).",
+        default="trade",
+        choices=("trade", "aggTrade"),
+    )
+    snapshot_levels: int = option(
+        help="Levels a side of a snapshot; more weigh more, and those beyond stay unknown until they change.",
+        default=1000,
+        unit="levels",
+        minimum=1,
+        maximum=5000,
+    )
+    liveness_timeout_s: float = option(
+        help="Time without any frame after which a connection counts as dead and is replaced.",
+        default=60.0,
+        unit="seconds",
+        above=0,
+    )
+    queue_frames_max: int = option(
+        help="Frames that wait to be taken in; at the bound further ones are dropped and all books are fetched anew.",
+        default=16_384,
+        unit="frames",
+        minimum=1,
+    )
+
+
+@attrs.frozen(kw_only=True)
+class SpotOptions(FeedOptions):
+    """Keys of `[feed]` with `use = "binance/spot"`."""
+
+    environment: str = option(
+        help="Where: the exchange itself, its data-only hosts, its test network, its demo mode, or Binance.US.",
+        default="live",
+        choices=("live", "data", "testnet", "demo", "us"),
+    )
+    depth_speed: str = option(
+        help="How often changes of the book are told.", default="100ms", choices=("100ms", "1000ms")
+    )
+
+
+@attrs.frozen(kw_only=True)
+class UsdmOptions(FeedOptions):
+    """Keys of `[feed]` with `use = "binance/usdm"`."""
+
+    environment: str = option(
+        help="Where: the exchange itself, or its demo mode.", default="live", choices=("live", "demo")
+    )
+    depth_speed: str = option(
+        help="How often changes of the book are told.", default="100ms", choices=("100ms", "250ms", "500ms")
     )
