@@ -148,7 +148,8 @@ def _command(command: click.Command, context: click.Context, *, level: int) -> I
     rows = []
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
-        if record is not None:
+        # An argument has no help text of its own: the usage line and the description name it.
+        if record is not None and record[1]:
             rows.append((f"`{record[0]}`", _escaped(record[1])))
     if rows:
         yield from _table(("Option", "Meaning"), rows)
