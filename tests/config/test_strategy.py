@@ -190,7 +190,7 @@ def test_what_is_no_file_is_refused(tmp_path):
     assert one_problem(big)[0].endswith("expected at most 1048576 bytes, was 1048577")
     assert one_problem(tmp_path / "strategy.toml")[0].endswith("expected a strategy, was an empty file")
     assert one_problem(tmp_path / "strategy.toml" / "x")[0].endswith("cannot be read: Not a directory")
-    assert one_problem(tmp_path / "a\0b")[0].endswith("cannot be read: embedded null byte")
+    assert "embedded null" in one_problem(tmp_path / "a\0b")[0]  # the rest of the sentence is each Python's own
 
 
 def test_a_file_that_is_no_text_names_the_byte_and_the_line(tmp_path):
