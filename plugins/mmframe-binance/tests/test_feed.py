@@ -287,6 +287,16 @@ async def test_a_bad_trade_or_one_of_another_market_touches_no_book(exchange, ru
     assert exchange.subscribed == [["btcusdt@depth@100ms", "btcusdt@trade", "ethusdt@depth@100ms", "ethusdt@trade"]]
 
 
+async def test_a_time_that_no_clock_shows_is_taken_for_none(exchange, running, wire):
+    async with running() as driven:
+        await driven.until_kinds("SNAPSHOT")
+        await exchange.say(
+            *(wire.depth(101 + number, 101 + number, time=e) for number, e in enumerate((10**13, 10**17, -1))),
+            wire.trade("100", "1", E=10**18),
+        )
+        await driven.until_kinds("SNAPSHOT", "DELTA", "DELTA", "DELTA", "TRADE")
+
+
 async def test_an_oversize_frame_costs_the_connection_and_nothing_more(exchange, running, wire):
     exchange.snapshots["BTCUSDT"] = [wire.snapshot(100), wire.snapshot(200)]
     async with running() as driven:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from mmframe.domain.grid import price_column, size_column
-from mmframe.domain.market import MessageKind, Side
+from mmframe.domain.market import NEVER_NS, MessageKind, Side
 from mmframe.errors import DomainError
 from mmframe_binance.sync import Verdict
 
@@ -204,6 +204,8 @@ class SymbolBook:
 
 
 def _event_ns(event_time: int | None, receive_ns: int) -> int:
+    """Return the exchange's time; the receive time where it gives none, or one that no clock shows."""
     if event_time is None:
         return receive_ns
-    return event_time * 1000 if event_time >= _MICROSECONDS_FROM else event_time * _NS_PER_MS
+    event_ns = event_time * 1000 if event_time >= _MICROSECONDS_FROM else event_time * _NS_PER_MS
+    return event_ns if 0 <= event_ns < NEVER_NS else receive_ns
