@@ -116,7 +116,9 @@ def main(arguments: list[str]) -> int:
 def make_ready(group: str | None) -> int:
     """Have `.venv` current; return 0, or the exit code to end with."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+        # What is ignored stays so, as `nohup` wants it.
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
     try:
         prepare(group)
     except SetupError as error:
@@ -142,7 +144,8 @@ def _end(number: int, _frame: object) -> None:
 def become(command: str, rest: list[str]) -> NoReturn:
     """Replace this process by the command, so that signals and the exit code are the command's own."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+        if signal.getsignal(number) is _end:
+            signal.signal(number, signal.SIG_DFL)
     if command == "test":
         words = [str(PYTHON), "-P", "-m", "pytest", *rest]
     elif command == "docs":

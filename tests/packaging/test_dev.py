@@ -202,6 +202,21 @@ def test_a_signal_reaches_the_strategy_and_leaves_nothing_behind(ready, number):
 
 
 @pytest.mark.slow
+def test_a_hang_up_that_is_ignored_stays_ignored(ready):
+    clone, _ = ready
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    run = clone.start("run", "examples/01_first_run/strategy.toml", "--for", "2s", "--json")
+    signal.signal(signal.SIGHUP, before)
+    run.stderr.readline()
+
+    run.send_signal(signal.SIGHUP)
+    stdout, stderr = run.communicate(timeout=60)
+
+    assert run.returncode == 0, stderr
+    assert "stopped by" not in json.loads(stdout)["ended_because"]
+
+
+@pytest.mark.slow
 def test_an_environment_is_stale_when_what_it_was_made_from_changes(ready):
     clone, _ = ready
     dev = clone.load()
