@@ -27,6 +27,7 @@ __all__ = [
     "OrderState",
     "OrderStatus",
     "OrderUpdate",
+    "PositionReport",
     "QueryOpenOrders",
     "QueryOrder",
     "Replace",
@@ -274,7 +275,10 @@ class OrderReport(msgspec.Struct, frozen=True, gc=False):
 
 
 class OpenOrdersReport(msgspec.Struct, frozen=True, gc=False, tag="open_orders"):
-    """The venue's whole list of our open orders in a market at one moment."""
+    """The venue's whole list of the account's open orders in a market at one moment.
+
+    Orders of others on the same account may be among them: the engine tells ours by the start of their client ids.
+    """
 
     market: int
     orders: tuple[OrderReport, ...]
@@ -291,15 +295,30 @@ class BalanceUpdate(msgspec.Struct, frozen=True, gc=False, tag="balance"):
     receive_ns: int
 
 
+class PositionReport(msgspec.Struct, frozen=True, gc=False, tag="position"):
+    """The account's signed position in a market, from a venue that keeps positions; spot venues report balances."""
+
+    market: int
+    position_lots: int
+    entry_price_ticks: int
+    """Average price of the position, rounded to a tick; 0 when flat or not told."""
+    exchange_ns: int
+    receive_ns: int
+
+
 class VenueStatus(msgspec.Struct, frozen=True, gc=False, tag="venue_status"):
-    """Whether the venue can be traded on: its private stream is up and unbroken since the last report."""
+    """Whether the venue can be traded on: its private stream is up and unbroken since the last report.
+
+    A live venue is down until it says that it is up, and says so only after it has told every fill and every change of
+    an order that it may have missed. Down pulls the quotes; up again makes the engine compare open orders first.
+    """
 
     is_up: bool
     receive_ns: int
     reason: str = ""
 
 
-VenueEvent = OrderUpdate | Fill | OpenOrdersReport | BalanceUpdate | VenueStatus
+VenueEvent = OrderUpdate | Fill | OpenOrdersReport | BalanceUpdate | PositionReport | VenueStatus
 
 
 class VenueCapabilities(msgspec.Struct, frozen=True, gc=False):
@@ -315,3 +334,6 @@ class VenueCapabilities(msgspec.Struct, frozen=True, gc=False):
     has_dead_man_switch: bool = False
     is_virtual: bool = False
     """Runs on the driver's clock and needs no network: simulations."""
+    absence_delay_ns: int = 0
+    """How long after it was sent a request may still take effect: the venue's acceptance window, its own timeout and a
+    margin. Only after that do answers 'not found' prove that an order was never placed."""

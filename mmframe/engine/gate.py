@@ -15,7 +15,11 @@ from mmframe.domain.orders import (
     _SEAL,
     Amend,
     Approved,
+    Cancel,
+    CancelAll,
     OrderState,
+    QueryOpenOrders,
+    QueryOrder,
     Replace,
     Submit,
 )
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     from mmframe.engine.portfolio import MarketLedger
     from mmframe.engine.settings import MarketSettings
 
-__all__ = ["Gate", "GateView", "MarketGate"]
+__all__ = ["Gate", "GateView", "MarketGate", "approve_removal"]
 
 _SECOND_NS = 1_000_000_000
 _BPS = 10_000
@@ -244,6 +248,18 @@ class Gate:
         if refusal is None and now_ns - self._rate_times_ns[self._rate_index] < _SECOND_NS:
             return ("max_orders_per_second", f"{len(self._rate_times_ns)} in the last second")
         return refusal
+
+
+def approve_removal(action: Cancel | CancelAll | QueryOrder | QueryOpenOrders) -> Approved:
+    """Approve what adds no risk, for a tool that cleans up where no engine runs.
+
+    Raises:
+        DomainError: If the action is of another kind.
+    """
+    if not isinstance(action, Cancel | CancelAll | QueryOrder | QueryOpenOrders):
+        msg = f"action: expected a cancel or a query, was {type(action).__name__}"
+        raise DomainError(msg, hint="what adds risk is approved by the gate of a running engine alone")
+    return Approved(action, _SEAL)
 
 
 def _floor(limit: Decimal | None, unit: Decimal) -> int | None:

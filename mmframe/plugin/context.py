@@ -38,6 +38,8 @@ class BuildContext:
         logger: The component's logger.
         book: The market's book, for components of one market; None otherwise.
         resources: Shared by all components of one plugin in one run; use `shared`.
+        on_frame: Set while a recorder listens: a live feed calls it with market (or `ALL_MARKETS`), receive time and
+            bytes of every frame and every body of a snapshot, exactly as received and in the order of receipt.
     """
 
     mode: Mode
@@ -49,6 +51,7 @@ class BuildContext:
     logger: logging.Logger
     book: Book | None = None
     resources: dict[str, object] = attrs.field(factory=dict, repr=False)
+    on_frame: Callable[[int, int, bytes], None] | None = None
 
     @property
     def instrument(self) -> Instrument:

@@ -11,9 +11,10 @@ from mmframe.domain.kinds import Mode, Scope
 from mmframe.plugin.options import NoOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from mmframe import ports
+    from mmframe.domain.findings import Finding
     from mmframe.domain.instrument import Instrument
     from mmframe.plugin.context import BuildContext
 
@@ -159,6 +160,9 @@ class VenueSpec(ComponentSpec):
         observes_market: It is a `MarketObserver`: fills follow from public data.
         assumptions: Returns what its results assume, one sentence each, printed with every result.
         instruments: As of `FeedSpec`.
+        doctor: Asks the real venue, before anything is traded, whether a run can work: reachability, clock, permissions
+            of the keys, grids and limits. It places nothing and changes nothing; what fails is a finding, never an
+            exception. None for a venue that has nothing to ask.
     """
 
     kind: ClassVar[ComponentKind] = ComponentKind.VENUE
@@ -169,6 +173,7 @@ class VenueSpec(ComponentSpec):
     observes_market: bool = False
     assumptions: Callable[[Any], Sequence[str]] | None = None
     instruments: Callable[[Any, Sequence[str]], Mapping[str, Instrument]] | None = None
+    doctor: Callable[[Any, BuildContext], Awaitable[Sequence[Finding]]] | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -13,17 +13,19 @@ from mmframe.domain.orders import (
     Approved,
     Cancel,
     CancelAll,
+    CancelAll,
     Fill,
     OrderState,
     OrderStatus,
     OrderUpdate,
+    QueryOpenOrders,
     QueryOrder,
     Replace,
     Request,
     Submit,
 )
 from mmframe.domain.records import GateRejection
-from mmframe.engine.gate import Gate, MarketGate
+from mmframe.engine.gate import Gate, MarketGate, approve_removal
 from mmframe.engine.orders import OrderTracker
 from mmframe.engine.portfolio import MarketLedger
 from mmframe.engine.settings import GateLimits, MarketSettings
@@ -336,3 +338,10 @@ def test_no_sequence_of_approvals_and_fills_takes_the_position_over_its_limit(st
 
 def test_the_seal_is_the_gates_own():
     assert Approved(Cancel(0, "c"), _SEAL).action == Cancel(0, "c")
+
+
+def test_a_clean_up_tool_gets_approval_for_what_takes_risk_away_alone():
+    for action in (Cancel(0, "c"), CancelAll(0, "kill"), QueryOrder(0, "c"), QueryOpenOrders(0)):
+        assert approve_removal(action).action is action
+    with pytest.raises(DomainError, match="expected a cancel or a query, was Submit"):
+        approve_removal(Submit(0, "c", Side.BUY, 100, 1))
