@@ -250,7 +250,7 @@ class Gate:
         return refusal
 
 
-def approve_removal(action: Cancel | CancelAll | QueryOrder | QueryOpenOrders) -> Approved:
+def approve_removal(action: Action) -> Approved:
     """Approve what adds no risk, for a tool that cleans up where no engine runs.
 
     Raises:

@@ -13,7 +13,6 @@ from mmframe.domain.orders import (
     Approved,
     Cancel,
     CancelAll,
-    CancelAll,
     Fill,
     OrderState,
     OrderStatus,
