@@ -328,6 +328,8 @@ class VenueCapabilities(msgspec.Struct, frozen=True, gc=False):
     """Price and size of a resting order in one request."""
     shrink_keeps_priority: bool = False
     """An amend that only lowers the size keeps the queue position."""
+    amend_only_shrinks: bool = False
+    """An amend can lower the size and nothing else: another price is a replace, or a cancel and a new order."""
     can_replace: bool = False
     has_idempotent_client_id: bool = True
     """A second submit with the same client id is refused."""

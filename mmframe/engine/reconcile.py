@@ -31,7 +31,7 @@ class Reconciler:
         next_client_id: Returns a fresh client id.
     """
 
-    __slots__ = ("_can_amend", "_can_replace", "_market", "_next_client_id", "_settings", "_shrink_keeps_priority")
+    __slots__ = ("_can_move", "_can_replace", "_can_shrink", "_market", "_next_client_id", "_settings")
 
     def __init__(
         self,
@@ -42,9 +42,11 @@ class Reconciler:
     ) -> None:
         self._market = market
         self._settings = settings
-        self._can_amend = capabilities.can_amend
-        self._can_replace = capabilities.can_replace
-        self._shrink_keeps_priority = capabilities.can_amend and capabilities.shrink_keeps_priority
+        can_amend, can_replace = capabilities.can_amend, capabilities.can_replace
+        self._can_replace = can_replace
+        self._can_move = can_amend and not capabilities.amend_only_shrinks
+        # Where the place is lost anyway an amend is still one request, and the side is never empty.
+        self._can_shrink = can_amend and (capabilities.shrink_keeps_priority or not can_replace)
         self._next_client_id = next_client_id
 
     def side_actions(
@@ -109,7 +111,7 @@ class Reconciler:
 
     def _move(self, order: TrackedOrder, ticks: int, lots: int, *, cancels: list[Action], moves: list[Action]) -> None:
         is_shrink = ticks == order.price_ticks and lots < order.leaves_lots
-        if self._can_amend and (self._shrink_keeps_priority or not is_shrink):
+        if self._can_shrink if is_shrink else self._can_move:
             moves.append(Amend(self._market, order.client_id, ticks, lots, order.version))
         elif self._can_replace:
             moves.append(Replace(self._market, order.client_id, self._next_client_id(), ticks, lots))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from itertools import count
 
+import pytest
+
 from mmframe.domain.market import Side
 from mmframe.domain.orders import Amend, Cancel, OrderState, Replace, Submit, VenueCapabilities
 from mmframe.engine.orders import TrackedOrder
@@ -64,6 +66,29 @@ def test_a_smaller_size_moves_the_order_where_an_amend_would_lose_the_place_too(
     capabilities = VenueCapabilities(can_amend=True, can_replace=True)
 
     assert actions([(100, 5)], [order("a", 100, 50)], capabilities=capabilities)[0] == [Replace(0, "a", "n-1", 100, 5)]
+
+
+def test_a_smaller_size_is_an_amend_where_nothing_else_changes_an_order_in_one_request():
+    capabilities = VenueCapabilities(can_amend=True)
+
+    assert actions([(100, 5)], [order("a", 100, 50)], capabilities=capabilities)[0] == [Amend(0, "a", 100, 5, 3)]
+
+
+@pytest.mark.parametrize(
+    ("target", "can_replace", "expected"),
+    [
+        pytest.param((100, 5), True, Amend(0, "a", 100, 5, 3), id="smaller"),
+        pytest.param((100, 90), True, Replace(0, "a", "n-1", 100, 90), id="larger"),
+        pytest.param((99, 5), True, Replace(0, "a", "n-1", 99, 5), id="smaller, elsewhere"),
+        pytest.param((101, 50), False, Cancel(0, "a"), id="elsewhere, without replace"),
+    ],
+)
+def test_an_amend_that_only_shrinks_is_used_for_nothing_else(target, can_replace, expected):
+    capabilities = VenueCapabilities(
+        can_amend=True, shrink_keeps_priority=True, amend_only_shrinks=True, can_replace=can_replace
+    )
+
+    assert actions([target], [order("a", 100, 50)], capabilities=capabilities)[0] == [expected]
 
 
 def test_without_amend_an_order_is_replaced():
