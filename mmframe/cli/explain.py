@@ -14,6 +14,7 @@ from mmframe.cli.text import columns, note, paint, program_name, shown_path, wal
 from mmframe.domain.market import Side
 from mmframe.domain.views import Reason
 from mmframe.errors import UsageError
+from mmframe.runtime.plan import RUNS_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,10 +101,10 @@ def _journal(file: Path) -> Path:
     strategy = load_strategy_file(file)
     if strategy.journal.path is not None:
         return strategy.directory / strategy.journal.path
-    newest = _newest_journal(strategy.directory / _RUNS_FOLDER, strategy.strategy.name)
+    newest = _newest_journal(strategy.directory / RUNS_FOLDER, strategy.strategy.name)
     if newest is None:
         message = (
-            f"{file}: no journal of strategy {strategy.strategy.name!r} in {str(strategy.directory / _RUNS_FOLDER)!r}"
+            f"{file}: no journal of strategy {strategy.strategy.name!r} in {str(strategy.directory / RUNS_FOLDER)!r}"
         )
         raise UsageError(message, hint=f"run it first: {program_name()} run {shlex.quote(str(file))}")
     note(f"reading {shown_path(newest)}")
@@ -265,6 +266,3 @@ def _figures(values: Mapping[str, float | None], *, missing: str = "-") -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else ""
-
-
-_RUNS_FOLDER = "mmframe-runs"

@@ -10,7 +10,7 @@ from mmframe.config.locate import KeyPath, Locations, format_key
 from mmframe.errors import ConfigError, ConfigErrors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from mmframe.errors import PluginError
 
@@ -67,6 +67,17 @@ class Problems:
         """Tell whether exactly this problem of the key `path` was added already."""
         key = format_key(path)
         return any(problem.message == f"{key}: {text}" for problem in self._found)
+
+    def only(self, concerns: Callable[[str], bool]) -> Problems:
+        """Return the problems of keys that `concerns` holds for, as a collection of its own.
+
+        Args:
+            concerns: Gets the dotted path of a key, such as `markets[0].tick_size`.
+        """
+        chosen = Problems(self.file, self._locations)
+        chosen._found = [problem for problem in self._found if concerns(problem.key)]
+        chosen._plugin_errors = list(self._plugin_errors)
+        return chosen
 
     def place(self, path: KeyPath) -> str:
         """Return `file:line` of `path`, as much of it as is known."""

@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from mmframe.domain.kinds import Mode
 from mmframe.domain.orders import ALL_MARKETS
 from mmframe.engine.settings import MarketPipeline, NamedOptimizer, NamedRiskControl, NamedSignal
 from mmframe.errors import ConfigError, DomainError, MmframeError
 from mmframe.plugin.context import BuildContext
+from mmframe.plugin.specs import VenueSpec
 from mmframe.registry.contract import plugin_error
 from mmframe.registry.satisfaction import port_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from mmframe.domain.findings import Finding
     from mmframe.ports import Book, Clock
     from mmframe.registry.resolve import ParsedComponent, ParsedMarket, ResolvedStrategy
 
-__all__ = ["Built", "build"]
+__all__ = ["Built", "build", "venue_question"]
 
 
 @attrs.frozen
@@ -62,6 +65,19 @@ def build(resolved: ResolvedStrategy, clock: Clock, *, with_sinks: bool) -> Buil
     return Built(pipelines=pipelines, feed=feed, history=history, venue=venue, sinks=sinks)
 
 
+def venue_question(resolved: ResolvedStrategy, clock: Clock) -> Callable[[], Awaitable[Sequence[Finding]]] | None:
+    """Return what asks the real venue of a live run whether it can work, or None where there is nothing to ask."""
+    venue = resolved.venue
+    if resolved.mode is not Mode.LIVE or venue is None or not isinstance(venue.spec, VenueSpec):
+        return None
+    doctor, options = venue.spec.doctor, venue.options
+    if doctor is None:
+        return None
+    # A context of its own: sessions that it shared with the venue would be bound to the event loop that ended first.
+    context = _Builder(resolved, clock).context(venue, ALL_MARKETS, None)
+    return lambda: doctor(options, context)
+
+
 class _Builder:
     """Builds single components and collects what goes wrong."""
 
@@ -96,7 +112,7 @@ class _Builder:
         """Return a built component, or None after reporting why there is none."""
         spec, found = component.spec, component.found
         try:
-            built = spec.build(component.options, self._context(component, market, book))
+            built = spec.build(component.options, self.context(component, market, book))
         except ConfigError as error:
             self._problems.add_error(error)
             return None
@@ -126,7 +142,8 @@ class _Builder:
         if not self._problems.has(path, rest.strip() if is_option else text):
             self._problems.add(path, rest.strip() if is_option else text, hint=hint)
 
-    def _context(self, component: ParsedComponent, market: int, book: Book | None) -> BuildContext:
+    def context(self, component: ParsedComponent, market: int, book: Book | None) -> BuildContext:
+        """Return what a component is built from besides its options."""
         plugin, name = component.found.plugin, component.spec.name
         return BuildContext(
             mode=self._resolved.mode,

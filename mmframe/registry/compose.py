@@ -13,10 +13,10 @@ import attrs
 from mmframe.domain.kinds import Mode
 from mmframe.domain.orders import ALL_MARKETS
 from mmframe.plugin.specs import ComponentKind, OptimizerSpec, RiskControlSpec, VenueSpec
-from mmframe.registry.build import build
-from mmframe.registry.resolve import ResolvedStrategy, RunChoices, resolve
+from mmframe.registry.build import build, venue_question
+from mmframe.registry.resolve import ResolvedStrategy, RunChoices, resolve, resolve_venue
 from mmframe.runtime.clocks import SystemClock, VirtualClock
-from mmframe.runtime.plan import JournalPlan, Plan, Provenance
+from mmframe.runtime.plan import RUNS_FOLDER, JournalPlan, Plan, Provenance, VenuePlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from mmframe.engine.settings import EngineSettings
     from mmframe.ports import Clock
 
-__all__ = ["CheckReport", "CheckedComponent", "check", "compose"]
+__all__ = ["CheckReport", "CheckedComponent", "check", "compose", "compose_venue"]
 
-_RUNS_FOLDER = "mmframe-runs"
 _JOURNAL_SUFFIX = ".journal"
 _NS_PER_S = 1_000_000_000
 
@@ -91,6 +90,7 @@ def compose(  # noqa: PLR0913 - one keyword for each thing that the command line
     run_id: str = "0",
     journal: Path | None = None,
     no_journal: bool = False,
+    with_sinks: bool = True,
 ) -> Plan:
     """Return the plan of a strategy file: every component built, nothing connected.
 
@@ -105,6 +105,7 @@ def compose(  # noqa: PLR0913 - one keyword for each thing that the command line
         run_id: Distinguishes runs in client ids.
         journal: Overrides `journal.path` and the default file.
         no_journal: Write no journal, whatever the file says.
+        with_sinks: False leaves the sinks away, for a look at the plan that writes nothing.
 
     Raises:
         ConfigErrors: With every problem of the file and every plugin that cannot be used.
@@ -113,7 +114,7 @@ def compose(  # noqa: PLR0913 - one keyword for each thing that the command line
     """
     resolved = resolve(path, RunChoices(mode=mode, blocked=blocked, duration=duration, seed=seed, run_id=run_id))
     clock = _default_clock(resolved) if clock is None else clock
-    built = build(resolved, clock, with_sinks=True)
+    built = build(resolved, clock, with_sinks=with_sinks)
     file = resolved.file
     return Plan(
         name=file.strategy.name,
@@ -134,6 +135,36 @@ def compose(  # noqa: PLR0913 - one keyword for each thing that the command line
         duration_ns=resolved.duration_ns,
         clock=clock,
         reasons=_reasons(resolved),
+        warnings=resolved.warnings,
+        ask_venue=venue_question(resolved, clock),
+    )
+
+
+def compose_venue(path: Path, *, blocked: frozenset[str] = frozenset(), clock: Clock | None = None) -> VenuePlan:
+    """Return the live venue of a strategy file alone, built and not connected, with the keys that it signs with.
+
+    Mistakes in the file that do not concern the venue are passed over.
+
+    Raises:
+        ConfigErrors: With every problem that concerns the venue.
+        PluginError: If the one thing wrong is the venue's plugin.
+    """
+    resolved = resolve_venue(path, blocked=blocked)
+    clock = SystemClock() if clock is None else clock
+    venue = resolved.venue
+    if venue is None:
+        msg = "a venue without problems was found"
+        raise AssertionError(msg)
+    built = build(resolved, clock, with_sinks=False)
+    journal = resolved.file.journal.path
+    return VenuePlan(
+        name=resolved.file.strategy.name,
+        strategy_file=path,
+        instruments=resolved.instruments,
+        use=venue.found.use,
+        venue=built.venue,
+        clock=clock,
+        journal=None if journal is None else resolved.file.directory / journal,
     )
 
 
@@ -183,7 +214,7 @@ def _journal(resolved: ResolvedStrategy, chosen: Path | None, *, is_off: bool) -
 def _new_journal(resolved: ResolvedStrategy) -> Path:
     """Return a file that is not there yet, named after the wall clock, whatever clock the run itself lives on."""
     started = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(SystemClock().now_ns() // _NS_PER_S))
-    folder = resolved.file.directory / _RUNS_FOLDER
+    folder = resolved.file.directory / RUNS_FOLDER
     stem = f"{resolved.file.strategy.name}-{started}"
     path, number = folder / f"{stem}{_JOURNAL_SUFFIX}", 1
     while path.exists():

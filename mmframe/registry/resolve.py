@@ -6,6 +6,7 @@ collected, never raised, so that a user sees all of them at once.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +36,16 @@ if TYPE_CHECKING:
     from mmframe.domain.instrument import Instrument
     from mmframe.engine.settings import EngineSettings
 
-__all__ = ["ParsedComponent", "ParsedMarket", "ResolvedStrategy", "RunChoices", "resolve"]
+__all__ = ["ParsedComponent", "ParsedMarket", "ResolvedStrategy", "RunChoices", "resolve", "resolve_venue"]
 
 _DEFAULT_SIMULATION = "simulated"
 _EMBEDDED = "embedded"
 _SIGNING_KINDS = frozenset({ComponentKind.FEED, ComponentKind.VENUE})
+_CONCERNS_VENUE = re.compile(
+    r"schema|strategy(\.name)?|plugins\b.*|venue(?!\.(paper|backtest)\b).*|markets"
+    r"|markets\[\d+\](\.(instrument|tick_size|lot_size|venue_symbol))?"
+)
+"""Keys without which the live venue cannot be built."""
 
 
 @attrs.frozen
@@ -184,6 +190,49 @@ def resolve(path: Path, choices: RunChoices) -> ResolvedStrategy:
         _ask_plugins(resolved)
     problems.raise_if_any()
     return resolved
+
+
+def resolve_venue(path: Path, *, blocked: frozenset[str] = frozenset()) -> ResolvedStrategy:
+    """Return of a strategy file its live venue and its instruments alone: for tools that clean up after a run.
+
+    Mistakes elsewhere in the file are passed over: an optimizer that is gone or a limit that is wrong must not keep
+    anyone from removing orders.
+
+    Raises:
+        ConfigErrors: With every problem that concerns the venue.
+        PluginError: If the one thing wrong is a plugin that cannot be used.
+    """
+    file, found = read_strategy_file(path)
+    problems = found.only(lambda key: _CONCERNS_VENUE.fullmatch(key) is not None)
+    registry = Registry(
+        blocked=blocked | frozenset(file.plugins.disable),
+        local=[Path(path_text(local)) for local in file.plugins.local if local.is_file()],
+    )
+    resolver = _Resolver(file, problems, registry, Mode.LIVE)
+    sources = [venue] if (venue := resolver.venue()) is not None else []
+    if any(market.table.tick_size is None for market in file.markets) and (feed := resolver.feed()) is not None:
+        sources.append(feed)
+    grids = resolve_instruments(file.markets, sources, problems, is_complete=True)
+    problems.raise_if_any()
+    if venue is None:
+        # Its table is there under a name that only the whole list of problems explains.
+        found.raise_if_any()
+    return ResolvedStrategy(
+        file=file,
+        problems=problems,
+        registry=registry,
+        mode=Mode.LIVE,
+        seed=file.strategy.seed,
+        duration_ns=None,
+        markets=(),
+        feed=None,
+        history=None,
+        venue=venue,
+        sinks=(),
+        instruments=tuple(grid for grid in grids if grid is not None),
+        settings=None,
+        warnings=(),
+    )
 
 
 def _chosen_duration(text: str) -> int:

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from pathlib import Path
 
+    from mmframe.domain.findings import Finding
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.kinds import Mode
     from mmframe.engine.settings import EngineSettings, MarketPipeline
     from mmframe.ports import Clock, Feed, History, Sink, Venue
 
-__all__ = ["JournalPlan", "Plan", "Provenance"]
+__all__ = ["RUNS_FOLDER", "JournalPlan", "Plan", "Provenance", "VenuePlan"]
+
+RUNS_FOLDER = "mmframe-runs"
+"""The folder beside a strategy file for what its runs leave behind: journals, the kill switch."""
 
 
 @attrs.frozen
@@ -54,6 +59,9 @@ class Plan:
         assumptions: Sentences printed with every result.
         is_virtual: Feed (or history) and venue live on the driver's clock.
         duration_ns: Time after which the run ends by itself, or None.
+        warnings: What works and is probably not meant, one sentence each.
+        ask_venue: Asks the real venue whether a live run can work; None where there is nothing to ask. It shares
+            nothing with `venue`, so it may be awaited in an event loop of its own.
     """
 
     name: str
@@ -76,3 +84,23 @@ class Plan:
     """What the components were built with; a `VirtualClock` is moved by the driver."""
     reasons: Mapping[int, str] = attrs.field(factory=dict)
     """Texts of the components' own reason codes, from their specs."""
+    warnings: tuple[str, ...] = ()
+    ask_venue: Callable[[], Awaitable[Sequence[Finding]]] | None = None
+
+
+@attrs.frozen
+class VenuePlan:
+    """The live venue of a strategy alone, built and not connected: for tools that clean up after a run.
+
+    Attributes:
+        use: `plugin/component`.
+        journal: The journal that the file names, or None for those in `RUNS_FOLDER`.
+    """
+
+    name: str
+    strategy_file: Path
+    instruments: tuple[Instrument, ...]
+    use: str
+    venue: Venue
+    clock: Clock
+    journal: Path | None
