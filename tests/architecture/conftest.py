@@ -24,6 +24,8 @@ class Module(NamedTuple):
 
 
 CORE = ("mmframe.domain", "mmframe.ports", "mmframe.engine")
+COMMAND_LINE = ("mmframe.cli", "mmframe_localvenue.command")
+"""Where people are spoken to: the commands, those of plugins included."""
 
 
 def pytest_generate_tests(metafunc):
@@ -33,7 +35,8 @@ def pytest_generate_tests(metafunc):
     if "author_module" in metafunc.fixturenames:
         _each(metafunc, "author_module", [m for m in kernel() if is_part_of(m, "mmframe.builtin")] + plugins())
     if "quiet_module" in metafunc.fixturenames:
-        _each(metafunc, "quiet_module", [m for m in kernel() if not is_part_of(m, "mmframe.cli")] + plugins())
+        modules = kernel() + plugins()
+        _each(metafunc, "quiet_module", [m for m in modules if not is_part_of(m, *COMMAND_LINE)])
 
 
 def _each(metafunc, fixture, modules):
