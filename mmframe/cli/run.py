@@ -288,6 +288,12 @@ def _say_how_it_ended(result: RunResult, stop: StopRequest) -> None:
     left = len(result.unresolved)
     ending = stop.reason or result.ended_because
     note(f"{ending}: cancelled {plural(result.cancelled, 'order')}, {left} left")
+    if result.status.mode == Mode.LIVE.value:
+        note(
+            "the venue has twice listed no order of this strategy"
+            if result.is_confirmed_empty
+            else paint("the venue has not confirmed that no order of this strategy is left", fg="red", bold=True)
+        )
     if left:
         note(
             paint(f"orders whose end the venue has not confirmed: {', '.join(result.unresolved)}", fg="red", bold=True)
@@ -297,4 +303,4 @@ def _say_how_it_ended(result: RunResult, stop: StopRequest) -> None:
 def _status(result: RunResult) -> int:
     if result.status.is_halted:
         return int(ExitCode.RISK_HALT)
-    return int(ExitCode.VENUE if result.unresolved else ExitCode.OK)
+    return int(ExitCode.OK if result.is_confirmed_empty and not result.unresolved else ExitCode.VENUE)

@@ -15,6 +15,7 @@ from mmframe.config.tables import (
     GateTable,
     JournalTable,
     LadderTable,
+    LiveTable,
     MarketTable,
     PluginsTable,
     ReconcileTable,
@@ -53,6 +54,7 @@ _TABLES: dict[str, type] = {
     "plugins": PluginsTable,
     **_LIMITS,
     "faults": FaultsTable,
+    "live": LiveTable,
     "journal": JournalTable,
 }
 

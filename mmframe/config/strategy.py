@@ -24,6 +24,7 @@ from mmframe.config.tables import (
     GateTable,
     JournalTable,
     LadderTable,
+    LiveTable,
     MarketTable,
     PluginsTable,
     ReconcileTable,
@@ -69,6 +70,7 @@ _KERNEL_TABLES: dict[str, type] = {
     "plugins": PluginsTable,
     **_LIMIT_TABLES,
     "faults": FaultsTable,
+    "live": LiveTable,
     "journal": JournalTable,
 }
 MARKET_TABLES = ("book", *(kind.value for kind in _CHAINS), *_LIMIT_TABLES)
@@ -175,6 +177,7 @@ class StrategyFile:
     run: RunTable
     plugins: PluginsTable
     faults: FaultsTable
+    live: LiveTable
     journal: JournalTable
     gate: GateTable
     markets: tuple[MarketConfig, ...]
@@ -313,6 +316,7 @@ class _Reader:
             run=self.kernel_table(RunTable, "run"),
             plugins=self.kernel_table(PluginsTable, "plugins"),
             faults=self.kernel_table(FaultsTable, "faults"),
+            live=self.kernel_table(LiveTable, "live"),
             journal=self.kernel_table(JournalTable, "journal"),
             gate=limits["gate"],
             markets=self.markets(book, chains, limits),

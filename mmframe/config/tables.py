@@ -19,6 +19,7 @@ __all__ = [
     "GateTable",
     "JournalTable",
     "LadderTable",
+    "LiveTable",
     "MarketTable",
     "PluginsTable",
     "ReconcileTable",
@@ -139,6 +140,24 @@ class FaultsTable:
 
     pull_after: int = option(help="Faults in a row after which quotes are pulled.", default=3, minimum=1)
     halt_after: int = option(help="Faults in the whole run after which the strategy halts.", default=20, minimum=1)
+
+
+@attrs.frozen
+class LiveTable:
+    """`[live]`: what a live run does with what it finds at the venue."""
+
+    on_open_orders: str = option(
+        help="Orders of this strategy that rest at the venue and that the run does not know: `cancel` them, `adopt` "
+        "those without a fill as quotes, or `refuse` to quote.",
+        default="cancel",
+        choices=("cancel", "adopt", "refuse"),
+    )
+    on_position: str = option(
+        help="A position at a derivatives venue that the run's fills do not explain: `refuse` to quote, or `adopt` it "
+        "at the venue's mark price.",
+        default="refuse",
+        choices=("refuse", "adopt"),
+    )
 
 
 @attrs.frozen

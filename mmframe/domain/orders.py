@@ -300,8 +300,8 @@ class PositionReport(msgspec.Struct, frozen=True, gc=False, tag="position"):
 
     market: int
     position_lots: int
-    entry_price_ticks: int
-    """Average price of the position, rounded to a tick; 0 when flat or not told."""
+    mark_price_ticks: int
+    """What the venue values it at, rounded to a tick: an opening position is taken over at it; 0 when not told."""
     exchange_ns: int
     receive_ns: int
 
@@ -336,6 +336,8 @@ class VenueCapabilities(msgspec.Struct, frozen=True, gc=False):
     has_dead_man_switch: bool = False
     is_virtual: bool = False
     """Runs on the driver's clock and needs no network: simulations."""
+    reports_positions: bool = False
+    """Tells a `PositionReport` of each market; nothing is quoted before the first one agrees with the fills."""
     absence_delay_ns: int = 0
     """How long after it was sent a request may still take effect: the venue's acceptance window, its own timeout and a
     margin. Only after that do answers 'not found' prove that an order was never placed."""

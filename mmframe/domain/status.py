@@ -108,3 +108,5 @@ class RunResult(msgspec.Struct, frozen=True):
     """Client ids whose outcome was unknown at the end, or that could not be cancelled."""
     fault_notes: tuple[str, ...] = ()
     """The last few faults, oldest first."""
+    is_confirmed_empty: bool = True
+    """At the end a live venue listed no order of ours, twice; always True on a virtual venue."""

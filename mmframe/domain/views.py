@@ -60,6 +60,8 @@ class Reason(IntEnum):
     ONE_SIDED = 20
     """The strategy quotes the other side only."""
     VENUE_DOWN = 21
+    NOT_COMPARED = 22
+    """Our open orders or the position at the venue have not been compared with ours yet."""
     PLUGIN = 1000
 
 

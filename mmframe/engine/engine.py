@@ -26,6 +26,8 @@ from mmframe.domain.orders import (
     OpenOrdersReport,
     OrderState,
     OrderUpdate,
+    PositionReport,
+    QueryOpenOrders,
     QueryOrder,
     Replace,
     Submit,
@@ -128,8 +130,9 @@ class Engine:
         self.is_killed = False
         self.is_paused = False
         self.is_stopping = False
-        self._is_venue_up = True
-        self._prefix = f"{client_id_prefix(settings.strategy)}-{settings.run_id}-"
+        self._is_venue_up = capabilities.is_virtual
+        prefix = f"{client_id_prefix(settings.strategy)}-"
+        self._prefix = f"{prefix}{settings.run_id}-"
         self._sequence = 0
         self._day = -1
         self._day_start: dict[str, Decimal] = {}
@@ -145,6 +148,7 @@ class Engine:
                 pipeline,
                 capabilities=capabilities,
                 settings=settings,
+                client_id_prefix=prefix,
                 next_client_id=self._next_client_id,
             )
             for index, (market_settings, pipeline) in enumerate(zip(settings.markets, pipelines, strict=True))
@@ -195,7 +199,13 @@ class Engine:
         elif isinstance(event, Fill):
             state = self._on_fill(event)
         elif isinstance(event, OpenOrdersReport):
-            self._market_of(event.market).tracker.on_open_orders(event, event.receive_ns)
+            market = self._market_of(event.market)
+            reason = market.truth.on_open_orders(event, event.receive_ns)
+            if reason:
+                self._halt(market, reason)
+            self._make_due(event.market, event.receive_ns)
+        elif isinstance(event, PositionReport):
+            self._market_of(event.market).truth.on_position(event, event.receive_ns)
             self._make_due(event.market, event.receive_ns)
         elif isinstance(event, AdviceUpdate):
             self._market_of(event.market).advice = event.advice
@@ -204,6 +214,8 @@ class Engine:
             self._on_command(event)
         elif isinstance(event, VenueStatus):
             self._is_venue_up = event.is_up
+            for market in self._markets:
+                market.truth.on_status(is_up=event.is_up, now_ns=event.receive_ns)
             self._make_due(ALL_MARKETS, event.receive_ns)
         else:
             self.balances[event.asset] = event
@@ -215,7 +227,7 @@ class Engine:
         if now_ns // _DAY_NS != self._day:
             self._begin_day(now_ns // _DAY_NS)
         for market in self._markets:
-            if market.tracker.deadline_ns <= now_ns or market.tracker.stray_ids:
+            if market.tracker.deadline_ns <= now_ns or market.tracker.stray_ids or market.truth.wake_ns <= now_ns:
                 self._resolve(market, now_ns, approved)
             if market.due_ns <= now_ns:
                 self._decide_market(market, now_ns, approved)
@@ -228,6 +240,7 @@ class Engine:
         approved: list[Approved] = []
         for market in self._markets:
             self._cancel_all(market, reason, now_ns, approved)
+            market.truth.on_stop(now_ns)
             market.due_ns = now_ns
         self._reschedule()
         return approved
@@ -293,6 +306,15 @@ class Engine:
     def has_live_orders(self) -> bool:
         """Tell whether any order of ours is not final."""
         return any(market.tracker.live for market in self._markets)
+
+    @property
+    def is_confirmed_empty(self) -> bool:
+        """Tell whether, since the stop, the venue has twice listed no order of ours; True on a virtual venue."""
+        return all(market.truth.is_confirmed_empty for market in self._markets)
+
+    def opening_fills(self, now_ns: int) -> list[Fill]:
+        """Return the executions that explain positions found at a live start; they come back through `handle`."""
+        return [fill for market in self._markets if (fill := market.truth.opening_fill(now_ns)) is not None]
 
     @property
     def refused_count(self) -> int:
@@ -498,6 +520,12 @@ class Engine:
         """Ask for orders whose outcome is unknown, and remove those that should not be there."""
         due = market.tracker.expire(now_ns)
         actions: list[Action] = [QueryOrder(market.index, order.client_id) for order in due]
+        problem = market.truth.position_problem(now_ns)
+        if problem:
+            self._halt(market, problem)
+            market.due_ns = now_ns
+        if market.truth.wants_report(now_ns):
+            actions.append(QueryOpenOrders(market.index))
         strays, market.tracker.stray_ids = market.tracker.stray_ids, []
         actions.extend(Cancel(market.index, client_id) for client_id in strays)
         for action in actions:
@@ -515,6 +543,8 @@ class Engine:
             return int(Reason.PAUSED)
         if not self._is_venue_up:
             return int(Reason.VENUE_DOWN)
+        if not market.truth.is_ready:
+            return int(Reason.NOT_COMPARED)
         return market.book_reason(now_ns)
 
     # State changes.
@@ -526,6 +556,7 @@ class Engine:
             return None
         self._hash.update(self._encode((fill.market, fill.venue_trade_id, fill.price_ticks, fill.size_lots, fill.side)))
         self._make_due(fill.market, fill.receive_ns)
+        market.truth.compare_position(fill.receive_ns)
         order = market.tracker.on_fill(fill)
         return None if order is None else order.state
 
@@ -586,12 +617,12 @@ class Engine:
             if market_index == ALL_MARKETS or due_ns < now_ns or market.is_pulling:
                 due_ns = now_ns
             market.due_ns = min(market.due_ns, due_ns)
-            self.wake_ns = min(self.wake_ns, market.due_ns, market.tracker.deadline_ns)
+            self.wake_ns = min(self.wake_ns, market.due_ns, market.tracker.deadline_ns, market.truth.wake_ns)
 
     def _reschedule(self) -> None:
         wake_ns = NEVER_NS
         for market in self._markets:
-            wake_ns = min(wake_ns, market.due_ns, market.tracker.deadline_ns)
+            wake_ns = min(wake_ns, market.due_ns, market.tracker.deadline_ns, market.truth.wake_ns)
         self.wake_ns = wake_ns
 
     def _begin_day(self, day: int) -> None:

@@ -12,6 +12,7 @@ from mmframe.engine.orders import OrderTracker
 from mmframe.engine.pipeline import Pipeline
 from mmframe.engine.portfolio import MarketLedger
 from mmframe.engine.reconcile import Reconciler
+from mmframe.engine.venue_truth import VenueTruth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,7 @@ class EngineMarket:
         "stale_after_ns",
         "touch",
         "tracker",
+        "truth",
     )
 
     def __init__(  # noqa: PLR0913 - what one market is made of
@@ -104,6 +106,7 @@ class EngineMarket:
         *,
         capabilities: VenueCapabilities,
         settings: EngineSettings,
+        client_id_prefix: str,
         next_client_id: Callable[[], str],
     ) -> None:
         self.index = index
@@ -116,8 +119,17 @@ class EngineMarket:
             index,
             acknowledge_timeout_ns=settings.acknowledge_timeout_ns,
             query_interval_ns=settings.query_interval_ns,
+            absence_delay_ns=capabilities.absence_delay_ns,
         )
         self.ledger = MarketLedger(market.instrument)
+        self.truth = VenueTruth(
+            index,
+            capabilities=capabilities,
+            settings=settings,
+            client_id_prefix=client_id_prefix,
+            tracker=self.tracker,
+            ledger=self.ledger,
+        )
         self.gate = MarketGate(market, self.tracker, self.ledger)
         self.pipeline = Pipeline(market, components, self.gate)
         self.reconciler = Reconciler(index, market.reconcile, capabilities, next_client_id)

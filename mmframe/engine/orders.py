@@ -26,6 +26,7 @@ from mmframe.domain.orders import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mmframe.domain.orders import OrderReport
     from mmframe.engine.state import RestoredOrder
 
 __all__ = ["ABSENCE_ROUNDS", "OrderTracker", "TrackedOrder"]
@@ -162,6 +163,7 @@ class OrderTracker:
         market: The market's index.
         acknowledge_timeout_ns: A request without an answer for longer makes its order UNKNOWN.
         query_interval_ns: Time between two queries of an UNKNOWN order.
+        absence_delay_ns: How long after it was sent a request may still take effect at the venue.
 
     Attributes:
         live: Orders that are not final, by client id, oldest first.
@@ -175,6 +177,7 @@ class OrderTracker:
         "_acknowledge_timeout_ns",
         "_finished",
         "_query_interval_ns",
+        "_takes_effect_ns",
         "deadline_ns",
         "live",
         "market",
@@ -185,7 +188,9 @@ class OrderTracker:
         "unmatched_count",
     )
 
-    def __init__(self, market: int, *, acknowledge_timeout_ns: int, query_interval_ns: int) -> None:
+    def __init__(
+        self, market: int, *, acknowledge_timeout_ns: int, query_interval_ns: int, absence_delay_ns: int = 0
+    ) -> None:
         self.market = market
         self.live: dict[str, TrackedOrder] = {}
         self.deadline_ns = NEVER_NS
@@ -197,6 +202,7 @@ class OrderTracker:
         self._finished: OrderedDict[str, OrderState] = OrderedDict()
         self._acknowledge_timeout_ns = acknowledge_timeout_ns
         self._query_interval_ns = query_interval_ns
+        self._takes_effect_ns = max(acknowledge_timeout_ns, absence_delay_ns)
 
     def __iter__(self) -> Iterator[TrackedOrder]:
         return iter(self.live.values())
@@ -335,6 +341,21 @@ class OrderTracker:
             if order.client_id not in listed and (order.state is OrderState.UNKNOWN or order.is_resting):
                 self._absent(order, now_ns)
 
+    def adopt(self, entry: OrderReport) -> None:
+        """Take over an order of an earlier run, without a fill, as one of ours."""
+        self.revision += 1
+        order = TrackedOrder(self.market, entry.client_id, entry.side, entry.price_ticks, entry.size_lots)
+        order.version = entry.version
+        order.venue_order_id = entry.venue_order_id
+        self.live[order.client_id] = order
+        self._rest(order)
+
+    def forget_absences(self) -> None:
+        """Count 'not found' anew: news of the orders may have been lost in between."""
+        self.revision += 1
+        for order in self.live.values():
+            order.absences = 0
+
     def expire(self, now_ns: int) -> list[TrackedOrder]:
         """Make overdue requests UNKNOWN; return the UNKNOWN orders that are due for a query and mark them asked."""
         self.revision += 1
@@ -426,7 +447,7 @@ class OrderTracker:
 
     def _can_still_change(self, order: TrackedOrder, price_ticks: int, size_lots: int, now_ns: int) -> bool:
         """Tell whether an amend of unknown outcome may take effect after the venue said how the order stands."""
-        if not order.pending_leaves_lots or now_ns >= order.request_ns + self._acknowledge_timeout_ns:
+        if not order.pending_leaves_lots or now_ns >= order.request_ns + self._takes_effect_ns:
             return False
         is_as_amended = (price_ticks, size_lots) == (
             order.pending_price_ticks,
@@ -524,7 +545,7 @@ class OrderTracker:
             # Told twice, or late and thus close to the next one, it is one answer.
             order.absences += 1
             order.absent_ns = now_ns
-        is_overdue = now_ns >= order.request_ns + self._acknowledge_timeout_ns
+        is_overdue = now_ns >= order.request_ns + self._takes_effect_ns
         if order.absences < ABSENCE_ROUNDS or not is_overdue:
             return
         self._finish(order, OrderState.CANCELED if order.has_been_open else OrderState.NOT_PLACED)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from mmframe.domain.kinds import Scope
+from mmframe.domain.kinds import OnOpenOrders, OnPosition, Scope
 
 if TYPE_CHECKING:
     from mmframe.domain.instrument import Instrument
@@ -123,7 +123,11 @@ class EngineSettings:
         max_quote_age_ns: Longest time between two decisions of a market even if nothing changed.
         stale_after_ns: A book without a message for longer is STALE and quotes are pulled; 0 turns it off.
         acknowledge_timeout_ns: A request without an answer for longer makes its order UNKNOWN.
-        query_interval_ns: Time between two queries of an UNKNOWN order.
+        query_interval_ns: Time between two queries of an UNKNOWN order, or for the open orders of a live venue.
+        position_grace_ns: How long the venue's position may differ from the sum of fills before the market halts:
+            fills and positions come by different ways.
+        on_open_orders: What a live start does with orders of ours that it does not know.
+        on_position: What a live start does with a position that it does not know.
         markets: In the order of the file; the index is the market's number everywhere.
     """
 
@@ -135,6 +139,9 @@ class EngineSettings:
     stale_after_ns: int = 0
     acknowledge_timeout_ns: int = 5_000_000_000
     query_interval_ns: int = 1_000_000_000
+    position_grace_ns: int = 10_000_000_000
+    on_open_orders: OnOpenOrders = OnOpenOrders.CANCEL
+    on_position: OnPosition = OnPosition.REFUSE
     faults: FaultBudget = FaultBudget()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmframe.config.strategy import MarketConfig, StrategyFile
 from mmframe.config.text import decimal_text
-from mmframe.domain.kinds import Mode
+from mmframe.domain.kinds import Mode, OnOpenOrders, OnPosition
 from mmframe.engine.settings import (
     EngineSettings,
     FaultBudget,
@@ -60,6 +60,8 @@ def engine_settings(
         max_quote_age_ns=strategy.max_quote_age_ms * _NS_PER_MS,
         stale_after_ns=file.stale_after_ms * _NS_PER_MS,
         acknowledge_timeout_ns=strategy.acknowledge_timeout_ms * _NS_PER_MS,
+        on_open_orders=OnOpenOrders(file.live.on_open_orders),
+        on_position=OnPosition(file.live.on_position),
         faults=FaultBudget(pull_after=file.faults.pull_after, halt_after=file.faults.halt_after),
     )
 
@@ -70,6 +72,9 @@ def _require_limits(file: StrategyFile, problems: Problems) -> None:
         problems.add(
             ("gate", name), "missing, expected a limit: a live run needs it", hint=f'add `{name} = "..."` to [gate]'
         )
+    if file.feed is not None and not file.stale_after_ms:
+        text = "missing, expected a time: a live run does not quote on a feed that went silent"
+        problems.add(("feed", "stale_after_ms"), text, hint="add `stale_after_ms = 2000` to [feed]")
 
 
 def _market_settings(

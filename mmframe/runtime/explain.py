@@ -66,6 +66,7 @@ _REASON_TEXTS = {
     Reason.UNKNOWN_ORDER: "an order of unknown outcome blocks this side",
     Reason.ONE_SIDED: "the strategy quotes the other side only",
     Reason.VENUE_DOWN: "the venue cannot be traded on",
+    Reason.NOT_COMPARED: "the venue's open orders or position have not been compared with ours yet",
     Reason.PLUGIN: "a plugin's own reason",
 }
 

@@ -68,6 +68,7 @@ class Session:
         self._observe = plan.venue.observe if isinstance(plan.venue, MarketObserver) else None
         self._books = tuple(self.engine.book(index) for index in range(len(plan.instruments)))
         self._clock = plan.clock if isinstance(plan.clock, VirtualClock) else None
+        self._may_open = plan.venue.capabilities.reports_positions
         self._saved_revision = -1
         self._live_at_stop: tuple[str, ...] = ()
         self._sink_notes: list[str] = []
@@ -114,6 +115,8 @@ class Session:
 
     def decide(self, now_ns: int) -> None:
         """Make the decisions that are due and send what they approved."""
+        for opening in self.engine.opening_fills(now_ns) if self._may_open else ():
+            self._on_venue_event(opening)
         self._send(self.engine.decide(now_ns), now_ns)
         if self.engine.records_decisions:
             self._write_decisions()
@@ -125,8 +128,8 @@ class Session:
 
     @property
     def is_clean(self) -> bool:
-        """Tell whether no order of ours can still be at the venue."""
-        return not self.engine.has_live_orders
+        """Tell whether no order of ours can still be at the venue, by our count and by the venue's own lists."""
+        return not self.engine.has_live_orders and self.engine.is_confirmed_empty
 
     def advance_to(self, now_ns: int) -> None:
         """Move the session's time; the first call starts the run."""
@@ -164,6 +167,7 @@ class Session:
             cancelled=engine.count_canceled(self._live_at_stop),
             unresolved=engine.unresolved_ids(),
             fault_notes=(*self._sink_notes, *engine.fault_notes),
+            is_confirmed_empty=engine.is_confirmed_empty,
         )
         if self.journal is not None:
             self._record(self.journal.save_state, engine.state())

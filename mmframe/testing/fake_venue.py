@@ -155,7 +155,8 @@ class _Order:
 class FakeVenue:
     """A venue under a test's control, on virtual time.
 
-    Orders rest until `fill`, a cancel or an expiry; nothing trades by itself.
+    Orders rest until `fill`, a cancel or an expiry; nothing trades by itself. One whose capabilities are not virtual
+    says that it is up at its first poll, as a live venue does once its private stream is there.
 
     Args:
         latency_ms: Time from a request to its answer.
@@ -170,7 +171,8 @@ class FakeVenue:
         self.capabilities = capabilities or VenueCapabilities(
             can_amend=True, shrink_keeps_priority=True, can_replace=True, is_virtual=True
         )
-        self.next_event_ns = NEVER_NS
+        self._has_begun = self.capabilities.is_virtual
+        self.next_event_ns = NEVER_NS if self._has_begun else 0
         self.received: list[Action] = []
         self._latency_ns = round(latency_ms * _MS)
         self._orders: dict[str, _Order] = {}
@@ -221,6 +223,9 @@ class FakeVenue:
     def poll(self, now_ns: int) -> Sequence[VenueEvent]:
         """Return what is known up to `now_ns`, in order; each event once."""
         events: list[VenueEvent] = []
+        if not self._has_begun:
+            self._has_begun = True
+            events.append(VenueStatus(is_up=True, receive_ns=now_ns))
         while self._queue and self._queue[0][0] <= now_ns:
             events.append(heapq.heappop(self._queue)[2])
         self._reschedule()
@@ -483,4 +488,5 @@ class FakeVenue:
         self._reschedule()
 
     def _reschedule(self) -> None:
-        self.next_event_ns = self._queue[0][0] if self._queue else NEVER_NS
+        next_ns = self._queue[0][0] if self._queue else NEVER_NS
+        self.next_event_ns = next_ns if self._has_begun else 0

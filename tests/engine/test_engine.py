@@ -439,7 +439,7 @@ def test_stop_cancels_everything_and_quotes_no_more(quoting):
 
 
 def test_a_replacing_venue_is_used_as_it_can(bench):
-    made = bench(capabilities=VenueCapabilities(can_replace=True))
+    made = bench(capabilities=VenueCapabilities(can_replace=True, is_virtual=True))
     made.accept(made.book())
     made.quoter.answer = quotes(bid=98.0)
 
@@ -483,7 +483,7 @@ def test_a_replace_for_which_there_is_no_room_becomes_a_cancel_and_a_submit(benc
     made = bench(
         answer=quotes(bid=97.0, ask_size=0.0, ask=0.0),
         limits=GateLimits(max_position_lots=15),
-        capabilities=VenueCapabilities(can_replace=True),
+        capabilities=VenueCapabilities(can_replace=True, is_virtual=True),
     )
     made.accept(made.book())
     made.quoter.answer = quotes(bid=98.0, ask_size=0.0, ask=0.0)
@@ -684,7 +684,7 @@ def test_two_markets_share_the_daily_loss_of_one_quote_asset_and_nothing_else(be
             tuple(MarketSettings(each, 10, GateLimits(max_daily_loss_quote=Decimal(20))) for each in instruments),
         ),
         [MarketPipeline(ReferenceBook(), (), (NamedOptimizer("q", quoter),), ()) for quoter in quoters],
-        VenueCapabilities(),
+        VenueCapabilities(is_virtual=True),
     )
     now_ns = 1_800_000_000 * SECOND_NS
     for index in range(3):
@@ -726,7 +726,7 @@ def two_markets(bench, *, controls=((), ()), symbols=("BTC/USDT", "ETH/BTC"), li
             )
             for quoter, market_controls in zip(quoters, controls, strict=True)
         ],
-        VenueCapabilities(),
+        VenueCapabilities(is_virtual=True),
     )
     return engine, quoters
 

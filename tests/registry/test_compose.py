@@ -157,6 +157,7 @@ instrument = "BTC/USDT"
 order_size = "0.01"
 """
 FEED = '[feed]\nuse = "lab/spot"\n'
+LIVE_FEED = FEED + "stale_after_ms = 2000\n"
 VENUE = '[venue.paper]\nuse = "lab/sim"\n'
 KEEP = '[[optimizer]]\nuse = "lab/keep"\n'
 PAPER = START + FEED + VENUE + KEEP
@@ -265,7 +266,7 @@ def test_a_backtest_uses_the_venue_of_paper(composed):
 
 def test_a_live_run_takes_grid_limits_and_secrets(composed, monkeypatch):
     monkeypatch.setenv("LAB_KEY", "s3cret")
-    live = START + FEED + KEEP + LIMITS + '[venue.live]\nuse = "lab/spot"\nkey = { env = "LAB_KEY" }\n'
+    live = START + LIVE_FEED + KEEP + LIMITS + '[venue.live]\nuse = "lab/spot"\nkey = { env = "LAB_KEY" }\n'
 
     plan = composed(live, mode=Mode.LIVE)
 
@@ -297,17 +298,21 @@ def test_secrets_of_others_are_read_in_paper_but_not_in_backtests(problems, site
 
 def test_a_secret_of_the_live_venue_must_be_there(problems, monkeypatch):
     monkeypatch.delenv("LAB_KEY", raising=False)
-    live = START + FEED + KEEP + LIMITS + '[venue.live]\nuse = "lab/spot"\nkey = { env = "LAB_KEY" }\n'
+    live = START + LIVE_FEED + KEEP + LIMITS + '[venue.live]\nuse = "lab/spot"\nkey = { env = "LAB_KEY" }\n'
 
     (problem,) = problems(live, mode=Mode.LIVE)
 
-    assert problem.startswith("19: venue.live.key.env: environment variable LAB_KEY is not set")
+    assert problem.startswith("20: venue.live.key.env: environment variable LAB_KEY is not set")
 
 
 def test_a_live_run_needs_every_limit(problems):
     found = problems(START + FEED + KEEP + '[venue]\nuse = "lab/spot"\n', mode=Mode.LIVE)
 
-    assert len(found) == 5
+    assert len(found) == 6
+    assert found[-1] == (
+        "7: feed.stale_after_ms: missing, expected a time: a live run does not quote on a feed that went silent"
+        " (add `stale_after_ms = 2000` to [feed])"
+    )
     assert found[0] == (
         "None: gate.max_daily_loss_quote: missing, expected a limit: a live run needs it"
         ' (add `max_daily_loss_quote = "..."` to [gate])'
@@ -329,7 +334,7 @@ def test_a_live_run_needs_a_real_market(problems):
     [
         (START + KEEP, Mode.PAPER, "feed: missing, expected a feed: mode paper needs one"),
         (START + FEED + KEEP, Mode.PAPER, "venue.paper: missing, expected a venue: mode paper needs one"),
-        (START + FEED + KEEP + LIMITS, Mode.LIVE, "venue.live: missing, expected a venue: mode live needs one"),
+        (START + LIVE_FEED + KEEP + LIMITS, Mode.LIVE, "venue.live: missing, expected a venue: mode live needs one"),
         (START + KEEP, Mode.BACKTEST, "history: missing, expected recorded data: mode backtest needs it"),
         (PAPER.replace("lab/sim", "lab/spot"), Mode.PAPER, "venue.paper.use: 'lab/spot' serves live, expected a venue for mode paper"),
     ],

@@ -16,7 +16,16 @@ from mmframe.builtin.optimizers import OPTIMIZERS
 from mmframe.builtin.simulated import VENUES
 from mmframe.domain.kinds import Mode
 from mmframe.domain.market import NEVER_NS, MarketBatch, Side
-from mmframe.domain.orders import Cancel, CancelAll, OpenOrdersReport, QueryOrder, Submit, VenueCapabilities
+from mmframe.domain.orders import (
+    Amend,
+    Cancel,
+    CancelAll,
+    OpenOrdersReport,
+    QueryOpenOrders,
+    Replace,
+    Submit,
+    VenueCapabilities,
+)
 from mmframe.domain.records import Command, OperatorCommand
 from mmframe.engine.settings import EngineSettings, GateLimits, MarketPipeline, MarketSettings, NamedOptimizer
 from mmframe.errors import DataError, FeedError, JournalError, UsageError, VenueError
@@ -29,6 +38,7 @@ from mmframe.runtime.session import Session
 from mmframe.testing import build_component, delta, gap, make_batch, make_instrument, snapshot, trade
 from mmframe.testing.fake_venue import FakeVenue
 
+MS = 1_000_000
 SECOND_NS = 1_000_000_000
 START_NS = 1_800_000_000 * SECOND_NS
 INSTRUMENT = make_instrument(tick_size="1", lot_size="1")
@@ -509,6 +519,16 @@ class KeptVenue(FakeVenue):
             raise VenueError("key revoked")
 
 
+def begin(session):
+    """Bring a session on a live venue to its first quotes: the venue is up and its open orders have been compared."""
+    session.engine.on_market(calm_market(), 0)
+    session.advance_to(START_NS)
+    for step in range(4):
+        session.advance_to(START_NS + step * 150 * MS)
+        session.on_venue(session.now_ns)
+        session.decide(session.now_ns)
+
+
 def kept_plan(clock, venue, **kwargs):
     return plan(feed=LiveFeed(pieces(), clock, **kwargs), mode=Mode.LIVE, is_virtual=False, clock=clock, venue=venue)
 
@@ -525,7 +545,7 @@ def test_without_its_journal_a_run_adds_no_risk_and_takes_its_orders_back(tmp_pa
         with pytest.raises(JournalError, match="disk is full"):
             run_plan(made, journal=full)
 
-    adding = [action for action in venue.received if not isinstance(action, Cancel | CancelAll | QueryOrder)]
+    adding = [action for action in venue.received if isinstance(action, Submit | Amend | Replace)]
     assert all(action in full.intents for action in adding)
     assert venue.open_orders() == ()
 
@@ -536,9 +556,7 @@ def test_a_fill_that_the_journal_cannot_take_counts_for_the_clean_up(tmp_path):
     session = Session(made, journal=FullDisk(None, "on_fill", 0))
     session.journal.intents = []
     session.journal._journal = FakeJournal()
-    session.engine.on_market(calm_market(), 0)
-    session.advance_to(START_NS)
-    session.decide(START_NS)
+    begin(session)
     order = venue.open_orders()[0]
     session.on_venue(START_NS + SECOND_NS)
     venue.fill(order.client_id, now_ns=START_NS + SECOND_NS)
@@ -582,8 +600,7 @@ def test_a_bug_in_the_loop_leaves_no_order_behind():
 def test_an_event_that_fails_does_not_keep_out_the_next():
     venue, clock = KeptVenue(), ScriptClock(START_NS)
     session = Session(kept_plan(clock, venue))
-    session.engine.on_market(calm_market(), 0)
-    session.decide(START_NS)
+    begin(session)
     order = venue.open_orders()[0]
     venue._say(OpenOrdersReport(7, (), START_NS, START_NS), START_NS)
     venue.fill(order.client_id, now_ns=START_NS)
@@ -611,7 +628,9 @@ def test_what_has_piled_up_is_applied_before_an_order_goes_to_a_real_venue():
 
     run_plan(attrs.evolve(kept_plan(clock, venue), feed=feed))
 
-    first, second, *rest = venue.received
+    submits = [action for action in venue.received if isinstance(action, Submit)]
     # 1 % around the newest mid, 249.
-    assert [(type(action), action.price_ticks) for action in (first, second)] == [(Submit, 246), (Submit, 252)]
-    assert [type(action) for action in rest] == [CancelAll]
+    assert [action.price_ticks for action in submits] == [246, 252]
+    others = [type(action) for action in venue.received if not isinstance(action, Submit)]
+    # Asked before the first quote, and twice after the last order.
+    assert others == [QueryOpenOrders, CancelAll, QueryOpenOrders, QueryOpenOrders]

@@ -1,0 +1,354 @@
+"""A live venue's own lists against ours: before the first quote, after each break, after the last order."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from mmframe.domain.kinds import OnOpenOrders, OnPosition
+from mmframe.domain.market import Side
+from mmframe.domain.orders import (
+    Amend,
+    Cancel,
+    CancelAll,
+    Fill,
+    OpenOrdersReport,
+    OrderReport,
+    OrderState,
+    OrderStatus,
+    OrderUpdate,
+    PositionReport,
+    QueryOpenOrders,
+    QueryOrder,
+    Request,
+    Submit,
+    VenueCapabilities,
+    VenueStatus,
+)
+from mmframe.domain.views import Reason
+from mmframe.engine.state import EngineState, RestoredOrder, RestoredRun
+
+LIVE = VenueCapabilities(can_amend=True)
+DERIVATIVES = VenueCapabilities(can_amend=True, reports_positions=True)
+STRAY = OrderReport("mm-demo-old-7", "77", Side.BUY, 90, 4, 0)
+
+
+def live(bench, **fields):
+    return bench(requote_interval_ns=0, **fields)
+
+
+def up(made):
+    return made.handle(VenueStatus(is_up=True, receive_ns=made.now_ns))
+
+
+def down(made):
+    return made.handle(VenueStatus(is_up=False, receive_ns=made.now_ns, reason="private stream lost"))
+
+
+def listed(made, *orders):
+    return made.handle(OpenOrdersReport(0, orders, made.now_ns, made.now_ns))
+
+
+def position(made, lots, *, mark=100):
+    return made.handle(PositionReport(0, lots, mark, made.now_ns, made.now_ns))
+
+
+def opening(made):
+    """Do what a driver does before each decision."""
+    fills = made.engine.opening_fills(made.now_ns)
+    for fill in fills:
+        made.engine.handle(fill)
+    return fills
+
+
+def kinds(actions):
+    return [type(action) for action in actions]
+
+
+def bid_reason(made):
+    return made.engine.status(made.now_ns, started_ns=0, mode="live").markets[0].bid_reason
+
+
+def test_nothing_is_quoted_until_the_venue_is_up_and_its_open_orders_agree(bench):
+    made = live(bench, capabilities=LIVE)
+
+    assert made.book() == []
+    assert bid_reason(made) == Reason.VENUE_DOWN
+    assert up(made) == [QueryOpenOrders(0)]
+    assert bid_reason(made) == Reason.NOT_COMPARED
+    assert kinds(listed(made)) == [Submit, Submit]
+
+
+def test_the_list_is_asked_for_again_until_it_comes(bench):
+    made = live(bench, capabilities=LIVE)
+    made.book()
+
+    assert up(made) == [QueryOpenOrders(0)]
+    assert made.engine.wake_ns <= made.now_ns + 1_000_000_000
+    assert made.after(0.5) == []
+    assert made.after(0.5) == [QueryOpenOrders(0)]
+
+
+def test_orders_of_an_earlier_run_are_cancelled_before_the_first_quote(bench):
+    made = live(bench, capabilities=LIVE)
+    made.book()
+    up(made)
+
+    assert listed(made, STRAY) == [Cancel(0, "mm-demo-old-7")]
+    assert bid_reason(made) == Reason.NOT_COMPARED
+    assert made.after(1) == [QueryOpenOrders(0)]
+    assert listed(made, STRAY) == [Cancel(0, "mm-demo-old-7")]
+    assert made.after(1) == [QueryOpenOrders(0)]
+    assert kinds(listed(made)) == [Submit, Submit]
+
+
+def test_orders_of_others_are_left_alone(bench):
+    made = live(bench, capabilities=LIVE)
+    made.book()
+    up(made)
+    foreign = [
+        OrderReport("web_1a2b", "5", Side.BUY, 90, 4, 0),
+        OrderReport("mm-demo2-0-1", "6", Side.BUY, 90, 4, 0),
+    ]
+
+    assert kinds(listed(made, *foreign)) == [Submit, Submit]
+
+
+def test_a_fill_of_a_stray_counts(bench):
+    made = live(bench, capabilities=LIVE)
+    made.book()
+    up(made)
+    listed(made, STRAY)
+
+    made.engine.handle(
+        Fill(0, STRAY.client_id, "t1", Side.BUY, 90, 4, True, Decimal(0), "USDT", made.now_ns, made.now_ns)
+    )
+
+    assert made.engine.status(made.now_ns, started_ns=0, mode="live").markets[0].position == 4
+
+
+def test_adopted_orders_become_quotes_and_those_with_fills_are_cancelled(bench):
+    made = live(bench, capabilities=LIVE, on_open_orders=OnOpenOrders.ADOPT)
+    made.book()
+    up(made)
+    filled = OrderReport("mm-demo-old-8", "78", Side.SELL, 120, 4, 1)
+
+    assert listed(made, STRAY, filled) == [Cancel(0, "mm-demo-old-8")]
+    assert made.after(1) == [QueryOpenOrders(0)]
+    actions = listed(made, STRAY)
+
+    # The adopted bid is moved to where the strategy wants it; the ask is new.
+    assert kinds(actions) == [Amend, Submit]
+    assert actions[0].client_id == "mm-demo-old-7"
+
+
+def test_refusing_halts_and_leaves_the_orders_where_they_are(bench):
+    made = live(bench, capabilities=LIVE, on_open_orders=OnOpenOrders.REFUSE)
+    made.book()
+    up(made)
+
+    assert listed(made, STRAY) == []
+    assert made.engine.is_halted
+    assert "mm-demo-old-7" in made.engine.status(made.now_ns, started_ns=0, mode="live").halt_reason
+    assert [item.action for item in made.engine.stop(made.now_ns, "halted")] == []
+    assert made.after(5) == []
+    assert made.engine.is_confirmed_empty
+
+
+def test_a_broken_private_stream_pulls_the_quotes_and_everything_is_compared_again(bench):
+    made = live(bench, capabilities=LIVE)
+    made.book()
+    up(made)
+    made.accept(listed(made))
+
+    assert kinds(down(made)) == [Cancel, Cancel]
+    assert up(made) == [QueryOpenOrders(0)]
+    assert bid_reason(made) == Reason.NOT_COMPARED
+
+
+def test_answers_not_found_from_before_and_after_a_break_prove_nothing_together(bench):
+    made = live(bench, capabilities=LIVE, acknowledge_timeout_ns=1_000_000_000)
+    made.book()
+    up(made)
+    submit, _ = listed(made)
+
+    def not_found():
+        made.engine.handle(
+            OrderUpdate(0, submit.client_id, OrderStatus.NOT_FOUND, Request.QUERY, made.now_ns, made.now_ns)
+        )
+
+    made.after(2)
+    not_found()
+    down(made)
+    up(made)
+    made.after(2)
+    not_found()
+    assert submit.client_id in made.engine.unresolved_ids()
+    made.after(2)
+    not_found()
+    assert submit.client_id not in made.engine.unresolved_ids()
+
+
+def test_absence_is_no_proof_while_the_request_may_still_take_effect(bench):
+    slow = VenueCapabilities(can_amend=True, absence_delay_ns=20_000_000_000)
+    made = live(bench, capabilities=slow, acknowledge_timeout_ns=1_000_000_000)
+    made.book()
+    up(made)
+    submit, _ = listed(made)
+
+    for _ in range(9):
+        made.after(2)
+        made.engine.handle(
+            OrderUpdate(0, submit.client_id, OrderStatus.NOT_FOUND, Request.QUERY, made.now_ns, made.now_ns)
+        )
+        assert submit.client_id in made.engine.unresolved_ids()
+    made.after(2)
+    made.engine.handle(OrderUpdate(0, submit.client_id, OrderStatus.NOT_FOUND, Request.QUERY, made.now_ns, made.now_ns))
+    assert submit.client_id not in made.engine.unresolved_ids()
+
+
+def test_a_run_is_over_when_the_venue_has_listed_nothing_of_ours_twice(bench):
+    made = live(bench, capabilities=LIVE)
+    made.book()
+    up(made)
+    made.accept(listed(made))
+    foreign = OrderReport("web_1", "5", Side.BUY, 90, 4, 0)
+
+    stopping = [item.action for item in made.engine.stop(made.now_ns, "interrupted")]
+    assert kinds(stopping) == [CancelAll]
+    assert made.after(1) == []
+    for client_id in made.engine.unresolved_ids():
+        made.engine.handle(OrderUpdate(0, client_id, OrderStatus.CANCELED, Request.CANCEL, made.now_ns, made.now_ns))
+    assert made.after(1) == [QueryOpenOrders(0)]
+    listed(made, foreign)
+    assert not made.engine.is_confirmed_empty
+    # One of ours shows up after all: it goes, and the count begins anew.
+    assert made.after(1) == [QueryOpenOrders(0)]
+    assert listed(made, STRAY) == [Cancel(0, "mm-demo-old-7")]
+    for _ in range(2):
+        assert not made.engine.is_confirmed_empty
+        assert made.after(1) == [QueryOpenOrders(0)]
+        listed(made, foreign)
+    assert made.engine.is_confirmed_empty
+    assert made.after(5) == []
+
+
+def test_the_end_is_confirmed_even_while_the_private_stream_is_away(bench):
+    made = live(bench, capabilities=LIVE)
+    made.book()
+
+    made.engine.stop(made.now_ns, "interrupted")
+
+    assert made.decide() == [QueryOpenOrders(0)]
+    listed(made)
+    made.after(1)
+    listed(made)
+    assert made.engine.is_confirmed_empty
+
+
+def test_a_venue_that_keeps_positions_tells_one_before_the_first_quote(bench):
+    made = live(bench, capabilities=DERIVATIVES)
+    made.book()
+    up(made)
+
+    assert listed(made) == []
+    assert bid_reason(made) == Reason.NOT_COMPARED
+    assert kinds(position(made, 0)) == [Submit, Submit]
+
+
+def test_an_unknown_position_halts(bench):
+    made = live(bench, capabilities=DERIVATIVES)
+    made.book()
+    up(made)
+    listed(made)
+
+    assert position(made, 5) == []
+
+    assert made.engine.is_halted
+    reason = made.engine.status(made.now_ns, started_ns=0, mode="live").halt_reason
+    assert reason.startswith("position at the venue is 5 BTC, by the fills of this run 0; go on with its journal")
+
+
+@pytest.mark.parametrize(("lots", "side"), [(5, Side.BUY), (-5, Side.SELL)])
+def test_an_adopted_position_is_an_opening_execution_at_the_mark(bench, lots, side):
+    made = live(bench, capabilities=DERIVATIVES, on_position=OnPosition.ADOPT)
+    made.book()
+    up(made)
+    listed(made)
+    made.engine.handle(PositionReport(0, lots, 99, made.now_ns, made.now_ns))
+
+    fills = opening(made)
+
+    assert [(fill.side, fill.price_ticks, fill.size_lots, fill.fee) for fill in fills] == [(side, 99, 5, 0)]
+    assert opening(made) == []
+    assert kinds(made.decide()) == [Submit, Submit]
+    assert made.engine.status(made.now_ns, started_ns=0, mode="live").markets[0].position == lots
+
+
+def test_a_position_without_a_mark_price_cannot_be_adopted(bench):
+    made = live(bench, capabilities=DERIVATIVES, on_position=OnPosition.ADOPT)
+    made.book()
+    up(made)
+    listed(made)
+
+    made.engine.handle(PositionReport(0, 5, 0, made.now_ns, made.now_ns))
+
+    assert opening(made) == []
+    made.decide()
+    assert made.engine.is_halted
+    assert "told no mark price" in made.engine.status(made.now_ns, started_ns=0, mode="live").halt_reason
+
+
+def test_fills_and_positions_may_come_in_any_order_within_the_grace(bench):
+    made = live(bench, capabilities=DERIVATIVES)
+    made.book()
+    up(made)
+    listed(made)
+    made.accept(position(made, 0))
+    bid = next(action for action in made.sent if isinstance(action, Submit) and action.side == Side.BUY)
+
+    position(made, 3)
+    made.after(5)
+    assert not made.engine.is_halted
+    made.engine.handle(
+        Fill(0, bid.client_id, "t1", Side.BUY, bid.price_ticks, 3, True, Decimal(0), "USDT", made.now_ns, made.now_ns)
+    )
+    made.after(60)
+    assert not made.engine.is_halted
+
+
+def test_a_position_that_stays_another_halts_the_market(bench):
+    made = live(bench, capabilities=DERIVATIVES, position_grace_ns=3_000_000_000)
+    made.book()
+    up(made)
+    listed(made)
+    made.accept(position(made, 0))
+
+    position(made, 3)
+    assert made.engine.wake_ns <= made.now_ns + 3_000_000_000
+    made.after(2)
+    assert not made.engine.is_halted
+    actions = made.after(1)
+
+    assert made.engine.is_halted
+    assert kinds(actions) == [Cancel, Cancel]
+
+
+def test_a_resumed_run_waits_for_what_became_of_its_orders_before_it_judges_the_position(bench):
+    made = live(bench, capabilities=DERIVATIVES)
+    order = RestoredOrder(0, "mm-demo-0-1", Side.BUY, 99, 10, 0, OrderState.OPEN, 1, "5")
+    made.engine.restore(RestoredRun(EngineState(last_sequence=1), (order,), ()))
+    made.book()
+    assert QueryOpenOrders(0) in up(made)
+    listed(made)
+    position(made, 10)
+    assert not made.engine.is_halted
+
+    made.engine.handle(
+        Fill(0, "mm-demo-0-1", "t1", Side.BUY, 99, 10, True, Decimal(0), "USDT", made.now_ns, made.now_ns)
+    )
+    actions = made.after(1)
+
+    assert not made.engine.is_halted
+    assert kinds(action for action in actions if not isinstance(action, QueryOrder | QueryOpenOrders)) == [Submit] * 2
