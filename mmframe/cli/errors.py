@@ -20,11 +20,10 @@ def error_text(error: MmframeError) -> str:
         blocks = [error_text(problem) for problem in (*error.problems, *error.plugin_errors)]
         if len(blocks) > 1:
             blocks.append(f"{len(blocks)} problems; nothing was started")
-        return "\n".join(blocks)
+        return "\n".join([*blocks, *_notes(error)])
     lines = [f"error[{error.code}]: {_headline(error)}"]
     lines += [f"  {label:<{_LABEL_WIDTH}}{text}" for label, text in _details(error) if text]
-    lines += [f"  {'note':<{_LABEL_WIDTH}}{text}" for text in getattr(error, "__notes__", ())]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_notes(error)])
 
 
 def error_object(error: MmframeError) -> dict[str, Any]:
@@ -44,6 +43,10 @@ def error_object(error: MmframeError) -> dict[str, Any]:
         answer["problems"] = [error_object(problem) for problem in error.problems]
         answer["plugin_errors"] = [error_object(problem) for problem in error.plugin_errors]
     return answer
+
+
+def _notes(error: MmframeError) -> list[str]:
+    return [f"  {'note':<{_LABEL_WIDTH}}{text}" for text in getattr(error, "__notes__", ())]
 
 
 def _headline(error: MmframeError) -> str:

@@ -18,7 +18,7 @@ from mmframe.errors import JournalError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["JournalLock"]
+__all__ = ["JournalLock", "LockHolder", "lock_holder", "lock_path"]
 
 # The holder's name stands at the start of the file and must stay readable, so Windows, whose locks forbid reading what
 # they cover, locks a byte far behind it.
@@ -37,7 +37,7 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-class _Holder(msgspec.Struct):
+class LockHolder(msgspec.Struct, frozen=True):
     """Who holds the lock."""
 
     pid: int
@@ -57,7 +57,7 @@ class JournalLock:
     """
 
     def __init__(self, journal: Path, *, run_id: str) -> None:
-        path = journal.with_name(journal.name + ".lock")
+        path = lock_path(journal)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
@@ -70,7 +70,7 @@ class JournalLock:
             os.close(descriptor)
             raise _refusal(journal, holder, error) from error
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, msgspec.json.encode(_Holder(os.getpid(), platform.node(), run_id)), 0)
+        os.pwrite(descriptor, msgspec.json.encode(LockHolder(os.getpid(), platform.node(), run_id)), 0)
         self._descriptor: int | None = descriptor
 
     def release(self) -> None:
@@ -80,15 +80,42 @@ class JournalLock:
             self._descriptor = None
 
 
-def _read_holder(descriptor: int) -> _Holder | None:
+def lock_path(journal: Path) -> Path:
+    """Return the side file that carries the lock of a journal."""
+    return journal.with_name(journal.name + ".lock")
+
+
+def lock_holder(journal: Path) -> LockHolder | None:
+    """Return who is writing a journal now, or None when nobody is; a process that hangs still is.
+
+    A holder that has not written its name yet, or cannot be read, has process 0 and no host.
+    """
     try:
-        return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=_Holder)
+        descriptor = os.open(lock_path(journal), os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        _try_lock(descriptor)
+    except (BlockingIOError, PermissionError):
+        return _read_holder(descriptor) or LockHolder(0, "", "")
+    except OSError:
+        # A file system without locks tells nothing.
+        return None
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _read_holder(descriptor: int) -> LockHolder | None:
+    try:
+        return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=LockHolder)
     except (OSError, msgspec.DecodeError):
         # It locked the file a moment ago and has not written its name yet.
         return None
 
 
-def _refusal(journal: Path, holder: _Holder | None, error: OSError) -> JournalError:
+def _refusal(journal: Path, holder: LockHolder | None, error: OSError) -> JournalError:
     if isinstance(error, BlockingIOError | PermissionError):
         who = (
             "another process"
