@@ -38,8 +38,11 @@ class BuildContext:
         logger: The component's logger.
         book: The market's book, for components of one market; None otherwise.
         resources: Shared by all components of one plugin in one run; use `shared`.
-        on_frame: Set while a recorder listens: a live feed calls it with market (or `ALL_MARKETS`), receive time and
-            bytes of every frame and every body of a snapshot, exactly as received and in the order of receipt.
+        on_frame: Set while a recorder listens: a live feed calls it with market, receive time and bytes of every frame
+            and every body of a snapshot, exactly as received and in the order of receipt. A market's frames are what a
+            history needs to tell the same again; what is of no market, cannot be read, was told before on another
+            connection or was of no use goes to `ALL_MARKETS`. Where the feed voids a book for a reason that no later
+            frame shows, it hands over a `mmframe.plugin.notes.capture_note`.
     """
 
     mode: Mode

@@ -82,6 +82,8 @@ class FeedSpec(ComponentSpec):
         instruments: Returns the grids of the named markets from the venue's own list; None when it cannot know them,
             and the strategy file must say `tick_size` and `lot_size`. A name that the venue does not list is left out;
             asked for no names, it returns what it can list, from which a near name is suggested.
+        replay: Returns the keys of the `[history]` table that replays a recording of this feed, `use` among them and
+            without `paths`; None for a feed that tells a recorder no frames (`BuildContext.on_frame`).
     """
 
     kind: ClassVar[ComponentKind] = ComponentKind.FEED
@@ -89,6 +91,7 @@ class FeedSpec(ComponentSpec):
     build: Callable[[Any, BuildContext], ports.Feed]
     is_virtual: bool = False
     instruments: Callable[[Any, Sequence[str]], Mapping[str, Instrument]] | None = None
+    replay: Callable[[Any], Mapping[str, object]] | None = None
 
 
 @attrs.frozen(kw_only=True)
