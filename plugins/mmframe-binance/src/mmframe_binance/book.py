@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.market import MarketBatch
     from mmframe_binance.sync import Continuity
-    from mmframe_binance.wire import DepthSnapshot, DepthUpdate, Trade
+    from mmframe_binance.wire import DepthSnapshot, DepthUpdate, PartialDepth, Trade
 
-__all__ = ["HELD_UPDATES_MAX", "BookCounts", "SymbolBook"]
+__all__ = ["HELD_UPDATES_MAX", "STALE_RUN_MAX", "BookCounts", "SymbolBook"]
 
 HELD_UPDATES_MAX = 10_000
 """Diffs that wait for a snapshot; at the bound the oldest goes, and a snapshot must be newer than it."""
+
+STALE_RUN_MAX = 100
+"""Diffs that may be old in a row: more than two connections that overlap are apart. Further ones void the book, because
+then it is the book's own id that is wrong."""
 
 _NS_PER_MS = 1_000_000
 _MICROSECONDS_FROM = 10**15
@@ -41,6 +45,7 @@ class BookCounts:
         depth_updates: Diffs seen.
         applied: Diffs that went into the book.
         stale: Diffs whose changes were in the book already.
+        implausible: Diffs whose ids, or the book's, could not be right.
         gaps: Times that continuity was lost.
         snapshots: Snapshots that the book started from.
         old_snapshots: Snapshots that diffs held could not be joined to.
@@ -50,6 +55,7 @@ class BookCounts:
     depth_updates: int = 0
     applied: int = 0
     stale: int = 0
+    implausible: int = 0
     gaps: int = 0
     snapshots: int = 0
     old_snapshots: int = 0
@@ -80,6 +86,7 @@ class SymbolBook:
         self.counts = BookCounts()
         self._continuity = continuity
         self._held: deque[DepthUpdate] = deque(maxlen=HELD_UPDATES_MAX)
+        self._stale_run = 0
         self._prices = price_column(instrument)
         self._level_sizes = size_column(instrument, units_min=0)
         self._trade_sizes = size_column(instrument, units_min=1)
@@ -103,9 +110,7 @@ class SymbolBook:
             return False
         self._put_levels(batch, snapshot.bids, snapshot.asks)
         batch.end_message(MessageKind.SNAPSHOT, exchange_ns=_event_ns(snapshot.E, receive_ns), receive_ns=receive_ns)
-        self._continuity.join(snapshot.lastUpdateId)
-        self.is_synced = True
-        self.counts.snapshots += 1
+        self._join(snapshot.lastUpdateId)
         held, self._held = self._held, deque(maxlen=HELD_UPDATES_MAX)
         for update in held:
             self._continue(update, batch, receive_ns)
@@ -122,6 +127,28 @@ class SymbolBook:
             self._continue(update, batch, receive_ns)
         else:
             self._held.append(update)
+
+    def on_partial(self, partial: PartialDepth, batch: MarketBatch, receive_ns: int) -> None:
+        """Take the best levels for the whole book; one that is no newer than what there is says nothing.
+
+        Raises:
+            DomainError: If a price or size is off the grid.
+        """
+        self.counts.depth_updates += 1
+        ahead = partial.u - self.last_id
+        if self.is_synced and abs(ahead) > self._continuity.ids_max:
+            self.counts.implausible += 1
+            self.lose(batch, _event_ns(partial.E, receive_ns), receive_ns)
+            return
+        if self.is_synced and ahead <= 0 and self._stale_run < STALE_RUN_MAX:
+            self.counts.stale += 1
+            # The same one again, as while nothing changes, is no sign of a wrong id.
+            self._stale_run += ahead < 0
+            return
+        self._put_levels(batch, partial.bids, partial.asks)
+        batch.end_message(MessageKind.SNAPSHOT, exchange_ns=_event_ns(partial.E, receive_ns), receive_ns=receive_ns)
+        self.counts.applied += 1
+        self._join(partial.u)
 
     def on_trade(self, trade: Trade, batch: MarketBatch, receive_ns: int) -> None:
         """Write an execution; one that never met the book is marked so.
@@ -147,17 +174,31 @@ class SymbolBook:
             self.counts.gaps += 1
             batch.add(MessageKind.GAP, exchange_ns=exchange_ns, receive_ns=receive_ns)
 
+    def _join(self, update_id: int) -> None:
+        self._continuity.join(update_id)
+        self._stale_run = 0
+        self.is_synced = True
+        self.counts.snapshots += 1
+
     def _continue(self, update: DepthUpdate, batch: MarketBatch, receive_ns: int) -> None:
         if not self.is_synced:
             self._held.append(update)
             return
         verdict = self._continuity.judge(update)
+        if verdict is Verdict.STALE and self._stale_run >= STALE_RUN_MAX:
+            verdict = Verdict.IMPLAUSIBLE
         if verdict is Verdict.APPLY:
             self.counts.applied += 1
+            self._stale_run = 0
             self._put_levels(batch, update.b, update.a)
             batch.end_message(MessageKind.DELTA, exchange_ns=_event_ns(update.E, receive_ns), receive_ns=receive_ns)
         elif verdict is Verdict.STALE:
             self.counts.stale += 1
+            self._stale_run += 1
+        elif verdict is Verdict.IMPLAUSIBLE:
+            # It is not held: the next snapshot would meet it again.
+            self.counts.implausible += 1
+            self.lose(batch, _event_ns(update.E, receive_ns), receive_ns)
         else:
             self.lose(batch, _event_ns(update.E, receive_ns), receive_ns)
             self._held.append(update)

@@ -13,12 +13,13 @@ import msgspec
 
 from mmframe.domain.market import MarketBatch
 from mmframe.errors import DataError, DomainError
+from mmframe.plugin.notes import is_note, read_note
 from mmframe_binance.book import SymbolBook
 from mmframe_binance.sync import SpotContinuity, UsdmContinuity
-from mmframe_binance.wire import BookTicker, DepthSnapshot, DepthUpdate, FrameError, parse_frame
+from mmframe_binance.wire import DepthSnapshot, DepthUpdate, FrameError, PartialDepth, Trade, parse_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mmframe.plugin import BuildContext
@@ -34,6 +35,9 @@ LINE_BYTES_MAX = 8 << 20
 _BATCH_MESSAGES_MAX = 4096
 _PEEK_LINES = 200
 _GZIP_MAGIC = b"\x1f\x8b"
+_SNAPSHOT_START = b'"lastUpdateId"'
+_HEAD_BYTES = 200
+_CUT_HINT = 'the recorder may have been killed; say on_bad_frame = "skip" to use the file up to here'
 _NS_BY_DIGITS = {13: 1_000_000, 16: 1_000, 19: 1}
 """Nanoseconds a unit, by the digits of a time in this century."""
 
@@ -46,6 +50,8 @@ class _Line(NamedTuple):
     """Of its file among `paths`: breaks ties between files."""
     number: int
     frame: bytes
+    is_cut: bool = False
+    """The file ends here without a line's end: perhaps in the middle of it."""
 
 
 class CaptureHistory:
@@ -64,6 +70,7 @@ class CaptureHistory:
         self._is_spot = options.product == "spot"
         self._fits_grid = options.off_grid == "fit"
         self._skips_bad = options.on_bad_frame == "skip"
+        self._book_kinds = DepthUpdate if options.book == "diff" else PartialDepth
         self._markets = {instrument.venue_symbol.upper(): index for index, instrument in enumerate(self._instruments)}
         self._files = [
             _CaptureFile(path, order, name)
@@ -88,7 +95,8 @@ class CaptureHistory:
         """Yield batches in receive order from the start; see `mmframe.ports.History`.
 
         Raises:
-            DataError: If a line cannot be read and is not to be skipped, receive time goes back, or a file is cut off.
+            DataError: If a line cannot be read or a file is cut off and that is not to be skipped, or receive time
+                goes back.
         """
         self.bad_frames = 0
         self._books = {
@@ -100,10 +108,11 @@ class CaptureHistory:
         batch = MarketBatch(0)
         for line in self._lines():
             file = self._files[line.order]
+            message = None
             try:
-                message = parse_frame(line.frame)
-                market = None if message is None else self._market(message, file)
-                if market is None or isinstance(message, BookTicker):
+                message = None if is_note(line.frame) else parse_frame(line.frame)
+                market = self._market(message, line, file)
+                if market is None:
                     continue
                 if batch.market != market or len(batch) >= _BATCH_MESSAGES_MAX:
                     if len(batch):
@@ -111,30 +120,51 @@ class CaptureHistory:
                     batch = MarketBatch(market)
                 self._take(message, self._books[market], batch, line.receive_ns)
             except (FrameError, DomainError) as error:
-                if not self._skips_bad:
-                    raise DataError(error.message, file=file.name, line=line.number, hint=error.hint) from None
-                self.bad_frames += 1
-                self._lose(file, batch, line.receive_ns)
+                self._on_bad(error, line, file)
+                if not isinstance(message, Trade):
+                    self._lose(file, batch, line.receive_ns)
         if len(batch):
             yield batch
         self._report()
 
     def _take(self, message: MarketMessage | None, book: SymbolBook, batch: MarketBatch, receive_ns: int) -> None:
-        if isinstance(message, DepthUpdate):
-            book.on_depth(message, batch, receive_ns)
+        if message is None:
+            book.lose(batch, receive_ns, receive_ns)
+        elif isinstance(message, Trade):
+            book.on_trade(message, batch, receive_ns)
         elif isinstance(message, DepthSnapshot):
             if not book.on_snapshot(message, batch, receive_ns):
                 self._logger.warning("snapshot_not_joined", extra={"last_update_id": message.lastUpdateId})
-        elif message is not None and not isinstance(message, BookTicker):
-            book.on_trade(message, batch, receive_ns)
+        elif isinstance(message, DepthUpdate):
+            book.on_depth(message, batch, receive_ns)
+        elif isinstance(message, PartialDepth):
+            book.on_partial(message, batch, receive_ns)
 
-    def _market(self, message: MarketMessage, file: _CaptureFile) -> int | None:
+    def _market(self, message: MarketMessage | None, line: _Line, file: _CaptureFile) -> int | None:
+        """Return the market that a line concerns, or None if it is nothing to a book or a tape."""
+        if message is None:
+            # Connections are nothing to a book here: what two of them tell has one row of ids.
+            note = read_note(line.frame)
+            is_loss = note is not None and note.mmframe in {"loss", "restart"}
+            return self._markets.get(file.symbol or "") if is_loss else None
         if isinstance(message, DepthSnapshot):
             if file.symbol is None:
                 msg = "a depth snapshot names no symbol, and this file holds several"
                 raise FrameError(msg, hint="record one symbol a file, or split the file by symbol")
             return self._markets.get(file.symbol)
-        return self._markets.get(message.s.upper())
+        return self._markets.get(message.s.upper()) if isinstance(message, (self._book_kinds, Trade)) else None
+
+    def _on_bad(self, error: FrameError | DomainError, line: _Line, file: _CaptureFile) -> None:
+        """Count what cannot be read.
+
+        Raises:
+            DataError: If that is not to be skipped.
+        """
+        if not self._skips_bad:
+            if line.is_cut:
+                raise _cut(file.name, line.number, "the file ends in the middle of it")
+            raise DataError(error.message, file=file.name, line=line.number, hint=error.hint)
+        self.bad_frames += 1
 
     def _lose(self, file: _CaptureFile, batch: MarketBatch, receive_ns: int) -> None:
         """Void the book that a bad line may have belonged to: what it said is not known."""
@@ -147,8 +177,15 @@ class CaptureHistory:
         groups: dict[str, list[_CaptureFile]] = {}
         for file in self._files:
             groups.setdefault(file.symbol or f"file {file.order}", []).append(file)
-        chains = [_chain(files) for files in groups.values()]
+        chains = [_chain(files, self._on_cut) for files in groups.values()]
         yield from chains[0] if len(chains) == 1 else heapq.merge(*chains)
+
+    def _on_cut(self, error: DataError) -> None:
+        """Use a file that is cut off up to there, if that is what is wanted; what follows shows the gap by itself."""
+        if not self._skips_bad:
+            raise error
+        self.bad_frames += 1
+        self._logger.warning("capture_cut", extra={"file": error.file, "line": error.line})
 
     def _report(self) -> None:
         for symbol, counts in self.counts.items():
@@ -190,24 +227,29 @@ class _CaptureFile:
             DataError: If there is no line of a stream, or none of a market of the strategy.
         """
         symbols = set()
-        for line in islice(self.lines(), _PEEK_LINES):
+        is_recording = False
+        for line in islice(self.lines(_leave_to_the_reading), _PEEK_LINES):
+            is_recording = is_recording or is_note(line.frame) or _SNAPSHOT_START in line.frame[:_HEAD_BYTES]
             try:
                 stream = _stream_name.decode(line.frame).stream
             except (msgspec.DecodeError, RecursionError):
                 continue
             if "@" in stream:
                 symbols.add(stream.partition("@")[0].upper())
+        if not symbols and is_recording and len(markets) == 1:
+            # A file that ended before the market stirred.
+            symbols = set(markets)
         if not symbols & markets.keys():
             found = ", ".join(sorted(symbols)) or "no stream at all"
             msg = f"expected streams of {', '.join(sorted(markets))}, was {found}"
             raise DataError(msg, file=self.name, hint="set venue_symbol of the market to the symbol in the file")
         self.symbol = symbols.pop() if len(symbols) == 1 else None
 
-    def lines(self) -> Iterator[_Line]:
-        """Yield every line.
+    def lines(self, on_cut: Callable[[DataError], None]) -> Iterator[_Line]:
+        """Yield every line; tell `on_cut`, which may raise, if the file ends in the middle of something.
 
         Raises:
-            DataError: If a line has no receive time, is too long, or the file is cut off.
+            DataError: If a line has no receive time or is too long.
         """
         number, last_ns = 0, 0
         with self._path.open("rb") as raw:
@@ -217,16 +259,22 @@ class _CaptureFile:
             try:
                 while text := stream.readline(LINE_BYTES_MAX):
                     number += 1
+                    is_cut = not text.endswith(b"\n") and len(text) < LINE_BYTES_MAX
+                    if is_cut and b" " not in text:
+                        on_cut(_cut(self.name, number, "the file ends in the middle of it"))
+                        break
                     receive_ns = self._receive_ns(text, number)
                     if receive_ns < last_ns:
                         msg = f"receive time goes back from {last_ns} to {receive_ns} ns"
                         raise DataError(msg, file=self.name, line=number)
                     last_ns = receive_ns
                     self.bytes_read = raw.tell()
-                    yield _Line(receive_ns, self.order, number, text.partition(b" ")[2].rstrip())
-            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                msg = f"the gzip stream is broken after this line ({error})"
-                raise DataError(msg, file=self.name, line=number, hint="the recorder may have been killed") from None
+                    yield _Line(receive_ns, self.order, number, text.partition(b" ")[2].rstrip(), is_cut)
+            except EOFError:
+                on_cut(_cut(self.name, number, "the gzip stream ends in the middle of what follows"))
+            except (gzip.BadGzipFile, zlib.error) as error:
+                msg = f"damaged after line {number}: the gzip stream cannot be read on ({error})"
+                on_cut(DataError(msg, file=self.name, line=number, hint=_CUT_HINT))
         self.bytes_read = self.size_bytes
 
     def _receive_ns(self, text: bytes, number: int) -> int:
@@ -242,6 +290,14 @@ class _CaptureFile:
         return int(digits) * unit_ns
 
 
+def _cut(name: str, number: int, how: str) -> DataError:
+    return DataError(f"cut at line {number}: {how}", file=name, line=number, hint=_CUT_HINT)
+
+
+def _leave_to_the_reading(_: DataError) -> None:
+    """Say nothing of a cut when only the first lines are looked at."""
+
+
 class _StreamName(msgspec.Struct):
     stream: str
 
@@ -249,10 +305,10 @@ class _StreamName(msgspec.Struct):
 _stream_name = msgspec.json.Decoder(_StreamName)
 
 
-def _chain(files: Sequence[_CaptureFile]) -> Iterator[_Line]:
+def _chain(files: Sequence[_CaptureFile], on_cut: Callable[[DataError], None]) -> Iterator[_Line]:
     last_ns = 0
     for file in files:
-        for line in file.lines():
+        for line in file.lines(on_cut):
             if line.receive_ns < last_ns:
                 msg = f"begins before the end of the file named before it ({line.receive_ns} < {last_ns} ns)"
                 raise DataError(msg, file=file.name, line=line.number, hint="name the files in the order of time")

@@ -24,6 +24,12 @@ class CaptureOptions:
         default="spot",
         choices=("spot", "usdm"),
     )
+    book: str = option(
+        help="What makes the book: snapshots and diffs (`diff`), or the whole best levels of `depth5`, `depth10` or "
+        "`depth20` (`partial`).",
+        default="diff",
+        choices=("diff", "partial"),
+    )
     off_grid: str = option(
         help="What a level off the grid does, as levels older than a change of tick or lot size are: `error` ends the "
         "run; `fit` leaves out a price between ticks and cuts a size to whole lots, at least one, and counts both.",
@@ -62,6 +68,20 @@ class FeedOptions:
         help="Each execution by itself (`trade`), or a taker's executions at one price as one (`aggTrade`).",
         default="trade",
         choices=("trade", "aggTrade"),
+    )
+    book: str = option(
+        help="What makes the book: snapshots and diffs of all levels (`diff`), or each time the whole best 5, 10 or 20 "
+        "levels, without continuity to check and without REST.",
+        default="diff",
+        choices=("diff", "depth5", "depth10", "depth20"),
+    )
+    cross_check: bool = option(
+        help="Whether the best bid and ask of the book are compared with the exchange's own (`bookTicker`) wherever "
+        "both are of the same moment; a book that disagrees lastingly is void and fetched anew.",
+        default=False,
+    )
+    cross_check_disagreements_max: int = option(
+        help="Comparisons in a row that may fail; one more voids the book.", default=2, minimum=0, maximum=1000
     )
     snapshot_levels: int = option(
         help="Levels a side of a snapshot; more weigh more, and those beyond stay unknown until they change.",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mmframe.plugin import FeedSpec, HistorySpec, hookimpl
-from mmframe_binance.options import CaptureOptions, SpotOptions, UsdmOptions
+from mmframe_binance.options import CaptureOptions, FeedOptions, SpotOptions, UsdmOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from mmframe.plugin import BuildContext
     from mmframe_binance.capture import CaptureHistory
@@ -39,6 +39,14 @@ Source: the exchange's documentation of market streams and of managing a local o
 """
 
 
+def _replay(product: str) -> Callable[[FeedOptions], Mapping[str, object]]:
+    def keys(options: FeedOptions) -> Mapping[str, object]:
+        book: dict[str, object] = {} if options.book == "diff" else {"book": "partial"}
+        return {"use": "binance/capture", "product": product, **book, "on_bad_frame": "skip"}
+
+    return keys
+
+
 def _build(options: CaptureOptions, context: BuildContext) -> CaptureHistory:
     from mmframe_binance.capture import CaptureHistory  # noqa: PLC0415 - asking for the spec reads no file code
 
@@ -66,6 +74,7 @@ FEEDS = (
         description=_FEED_DESCRIPTION,
         build=_build_spot,
         options=SpotOptions,
+        replay=_replay("spot"),
     ),
     FeedSpec(
         name="usdm",
@@ -73,6 +82,7 @@ FEEDS = (
         description=_FEED_DESCRIPTION,
         build=_build_usdm,
         options=UsdmOptions,
+        replay=_replay("usdm"),
     ),
 )
 

@@ -46,12 +46,14 @@ class Fetched(NamedTuple):
         snapshot: The book.
         receive_ns: When its last byte came, nanoseconds UTC.
         epoch: Of the fetcher when it was asked for.
+        body: The answer as it came.
     """
 
     market: int
     snapshot: DepthSnapshot
     receive_ns: int
     epoch: int
+    body: bytes
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -158,8 +160,8 @@ class SnapshotFetcher:
             self._retry(market, answer.reason)
             return
         self._heed(answer)
-        if answer.status == _BAD_REQUEST:
-            raise self._refused(market, answer)
+        if answer.status == _BAD_REQUEST and (code := _refusal_code(answer.body)) is not None:
+            raise self._refused(market, code)
         if answer.status != _OK:
             self._retry(market, f"HTTP {answer.status}")
             return
@@ -171,7 +173,7 @@ class SnapshotFetcher:
         if not isinstance(snapshot, DepthSnapshot):
             self._retry(market, "the answer is no depth snapshot")
             return
-        self._fetched.append(Fetched(market, snapshot, answer.receive_ns, epoch))
+        self._fetched.append(Fetched(market, snapshot, answer.receive_ns, epoch, answer.body))
         notify()
 
     def _heed(self, answer: Answer) -> None:
@@ -181,12 +183,10 @@ class SnapshotFetcher:
             self._budget.on_used("1M", int(used), answer.receive_ns)
         self._budget.on_status(answer.status, answer.headers, answer.receive_ns, default_wait_ns=_BAN_NS)
 
-    def _refused(self, market: int, answer: Answer) -> FeedError:
-        try:
-            code = f", code {msgspec.json.decode(answer.body, type=_Refusal).code}"
-        except msgspec.DecodeError:
-            code = ""
-        msg = f"snapshot of {self._symbols[market]}: the exchange refuses the request (HTTP {answer.status}{code})"
+    def _refused(self, market: int, code: int) -> FeedError:
+        msg = (
+            f"snapshot of {self._symbols[market]}: the exchange refuses the request (HTTP {_BAD_REQUEST}, code {code})"
+        )
         return FeedError(
             msg, hint="check that the exchange lists the market; venue_symbol gives it the exchange's name"
         )
@@ -198,3 +198,11 @@ class SnapshotFetcher:
     def _schedule(self, market: int, delay_s: float) -> None:
         self._due_ns[market] = self._timing.now_ns() + round(delay_s * 1e9)
         self._news.set()
+
+
+def _refusal_code(body: bytes) -> int | None:
+    """Return the exchange's own code of a refusal; None for the page of somebody in between."""
+    try:
+        return msgspec.json.decode(body, type=_Refusal).code
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

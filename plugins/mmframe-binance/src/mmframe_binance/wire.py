@@ -19,6 +19,7 @@ __all__ = [
     "DepthUpdate",
     "FrameError",
     "MarketMessage",
+    "PartialDepth",
     "Trade",
     "parse_frame",
 ]
@@ -79,7 +80,17 @@ class DepthSnapshot(msgspec.Struct, frozen=True, gc=False):
     E: int | None = None
 
 
-MarketMessage = DepthUpdate | Trade | BookTicker | DepthSnapshot
+class PartialDepth(msgspec.Struct, frozen=True, gc=False):
+    """The best levels of a symbol, whole. Spot's frames say neither when nor, but in the stream's name, of what."""
+
+    s: str
+    u: int
+    bids: list[Level]
+    asks: list[Level]
+    E: int | None = None
+
+
+MarketMessage = DepthUpdate | Trade | BookTicker | DepthSnapshot | PartialDepth
 
 
 class _Combined(msgspec.Struct, frozen=True, gc=False):
@@ -87,8 +98,15 @@ class _Combined(msgspec.Struct, frozen=True, gc=False):
     data: msgspec.Raw
 
 
+class _SpotPartial(msgspec.Struct, frozen=True, gc=False):
+    lastUpdateId: int  # noqa: N815 - the exchange's name
+    bids: list[Level]
+    asks: list[Level]
+
+
 _combined = msgspec.json.Decoder(_Combined)
 _snapshot = msgspec.json.Decoder(DepthSnapshot)
+_spot_partial = msgspec.json.Decoder(_SpotPartial)
 _depth = msgspec.json.Decoder(DepthUpdate)
 _trade = msgspec.json.Decoder(Trade)
 _ticker = msgspec.json.Decoder(BookTicker)
@@ -100,6 +118,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
     "bookTicker": _ticker,
 }
 
+_PARTIAL_KINDS = frozenset({"depth5", "depth10", "depth20"})
 _COMBINED_START = b'{"stream"'
 
 
@@ -116,12 +135,25 @@ def parse_frame(frame: bytes) -> MarketMessage | None:
         if not frame.startswith(_COMBINED_START):
             return _bare(frame)
         combined = _combined.decode(frame)
-        decoder = _DECODERS.get(combined.stream.partition("@")[2].partition("@")[0])
-        return None if decoder is None else decoder.decode(combined.data)
+        symbol, _, rest = combined.stream.partition("@")
+        kind = rest.partition("@")[0]
+        decoder = _DECODERS.get(kind)
+        if decoder is not None:
+            return decoder.decode(combined.data)  # type: ignore[no-any-return] # of the kinds above
+        return _partial(symbol, bytes(combined.data)) if kind in _PARTIAL_KINDS else None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         shown = frame[:60].decode("utf-8", "replace")
         msg = f"expected a frame of a market stream, was {shown!r}: {error}"
         raise FrameError(msg) from None
+
+
+def _partial(symbol: str, data: bytes) -> PartialDepth:
+    if b'"depthUpdate"' in data:
+        # Futures write it like a diff.
+        update = _depth.decode(data)
+        return PartialDepth(update.s, update.u, update.b, update.a, update.E)
+    spot = _spot_partial.decode(data)
+    return PartialDepth(symbol.upper(), spot.lastUpdateId, spot.bids, spot.asks)
 
 
 def _bare(frame: bytes) -> MarketMessage | None:
