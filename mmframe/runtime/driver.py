@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from mmframe.domain.kinds import Mode
 from mmframe.errors import UsageError
+from mmframe.runtime.kill_switch import KillSwitch
 from mmframe.runtime.session import Session
 
 if TYPE_CHECKING:
@@ -84,4 +87,5 @@ def run_plan(  # noqa: PLR0913 - one keyword for each thing the command line can
         return VirtualDriver(session, speed=speed, stop=stop, observer=observer, limit_ns=limit).run()
     from mmframe.runtime.realtime import RealTimeDriver  # noqa: PLC0415
 
-    return RealTimeDriver(session, stop=stop, observer=observer, limit_ns=limit).run()
+    kill_switch = KillSwitch.of(Path(plan.strategy_file), plan.name) if plan.mode is Mode.LIVE else None
+    return RealTimeDriver(session, stop=stop, observer=observer, limit_ns=limit, kill_switch=kill_switch).run()

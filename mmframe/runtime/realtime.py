@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from mmframe.domain.records import Command, OperatorCommand
 from mmframe.errors import FeedError, MmframeError
 from mmframe.runtime.clocks import SystemClock
 from mmframe.runtime.session import FAILED
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
     from mmframe.domain.status import RunResult
     from mmframe.ports import Clock, Feed
     from mmframe.runtime.driver import RunObserver, StopRequest
+    from mmframe.runtime.kill_switch import KillSwitch
     from mmframe.runtime.session import Session
 
 __all__ = ["RealTimeDriver"]
 
 _LONGEST_WAIT_S = 0.25
 """So that a stop request, the observer and the clock are served when nothing else happens."""
+
+_KILL_LOOK_NS = 100_000_000
+"""Between two looks at the kill switch."""
 
 _CLEAN_UP_S = 30.0
 """Time that the orders get to be gone after a stop."""
@@ -43,9 +48,10 @@ class RealTimeDriver:
         observer: Gets the state now and then.
         limit_ns: Length after which the run ends, or None.
         clock: Where the time comes from; by default the plan's clock, else the machine's.
+        kill_switch: Looked at before each step that may send something; set, it kills the strategy.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword for each thing that differs between runs
         self,
         session: Session,
         *,
@@ -53,6 +59,7 @@ class RealTimeDriver:
         observer: RunObserver | None,
         limit_ns: int | None,
         clock: Clock | None = None,
+        kill_switch: KillSwitch | None = None,
     ) -> None:
         self._session = session
         self._stop = stop
@@ -60,6 +67,8 @@ class RealTimeDriver:
         self._limit_ns = limit_ns
         self._clock: Clock = clock or session.plan.clock or SystemClock()
         self._next_look_ns = 0
+        self._kill_switch = kill_switch
+        self._next_kill_look_ns = 0
         self._is_feed_over = False
         self._is_venue_over = False
         self._decides_once = not session.venue.capabilities.is_virtual
@@ -151,6 +160,8 @@ class RealTimeDriver:
         """Take everything that is known by now, in time order; what fails ends the run, not the clean-up after it."""
         session = self._session
         try:
+            if self._kill_switch is not None:
+                self._heed(self._kill_switch)
             if session.failure is None:
                 self._take_market()
             session.advance_to(max(self._clock.now_ns(), session.now_ns))
@@ -161,6 +172,16 @@ class RealTimeDriver:
                 self._look()
         except Exception as error:  # noqa: BLE001 - raised when the orders are gone
             session.fail(error)
+
+    def _heed(self, kill_switch: KillSwitch) -> None:
+        """Kill the strategy once somebody has set the switch: also a process that hung comes here before it sends."""
+        session, now_ns = self._session, self._clock.now_ns()
+        if session.engine.is_killed or now_ns < self._next_kill_look_ns:
+            return
+        self._next_kill_look_ns = now_ns + _KILL_LOOK_NS
+        if kill_switch.is_set():
+            session.advance_to(max(now_ns, session.now_ns))
+            session.on_event(OperatorCommand(Command.KILL, session.now_ns, reason=kill_switch.reason()))
 
     def _take_market(self) -> None:
         session, venue = self._session, self._session.venue
@@ -179,7 +200,8 @@ class RealTimeDriver:
     async def _wait(self) -> None:
         due_s = (self._session.next_due_ns() - self._clock.now_ns()) / 1e9
         shortest_s = 0.0 if self._session.failure is None else _FAILED_WAIT_S
-        with anyio.move_on_after(max(shortest_s, min(due_s, _LONGEST_WAIT_S))):
+        longest_s = _LONGEST_WAIT_S if self._kill_switch is None else _KILL_LOOK_NS / 1e9
+        with anyio.move_on_after(max(shortest_s, min(due_s, longest_s))):
             await self._news.wait()
 
     def _look(self) -> None:

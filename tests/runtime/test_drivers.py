@@ -32,6 +32,7 @@ from mmframe.errors import DataError, FeedError, JournalError, UsageError, Venue
 from mmframe.runtime.clocks import VirtualClock
 from mmframe.runtime.driver import StopRequest, run_plan
 from mmframe.runtime.journal import Journal, JournalReader, RunHeader
+from mmframe.runtime.kill_switch import KillSwitch
 from mmframe.runtime.plan import JournalPlan, Plan
 from mmframe.runtime.realtime import RealTimeDriver
 from mmframe.runtime.session import Session
@@ -634,3 +635,38 @@ def test_what_has_piled_up_is_applied_before_an_order_goes_to_a_real_venue():
     others = [type(action) for action in venue.received if not isinstance(action, Submit)]
     # Asked before the first quote, and twice after the last order.
     assert others == [QueryOpenOrders, CancelAll, QueryOpenOrders, QueryOpenOrders]
+
+
+class SwitchedVenue(KeptVenue):
+    """A venue during whose n-th request somebody sets the kill switch."""
+
+    def __init__(self, switch, at):
+        super().__init__()
+        self._switch, self._at = switch, at
+
+    def execute(self, approved, now_ns):
+        super().execute(approved, now_ns)
+        if len(self.received) == self._at:
+            self._switch.set("seen enough", now_ns)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_kill_switch_that_is_set_ends_a_live_run_without_another_order(tmp_path, at):
+    switch = KillSwitch.of(tmp_path / "strategy.toml", "demo")
+    venue, clock = SwitchedVenue(switch, at), ScriptClock(START_NS)
+    made = attrs.evolve(kept_plan(clock, venue), strategy_file=str(tmp_path / "strategy.toml"))
+
+    result = run_plan(made)
+
+    assert (result.ended_because, result.status.halt_reason) == ("halted", "killed: seen enough")
+    assert not any(isinstance(action, Submit | Amend) for action in venue.received[max(at, 3) :])
+    assert venue.open_orders() == ()
+    assert result.is_confirmed_empty
+
+
+def test_a_kill_switch_is_for_live_runs_alone(tmp_path):
+    KillSwitch.of(tmp_path / "strategy.toml", "demo").set("no", START_NS)
+    venue, clock = KeptVenue(), ScriptClock(START_NS)
+    made = attrs.evolve(kept_plan(clock, venue), strategy_file=str(tmp_path / "strategy.toml"), mode=Mode.PAPER)
+
+    assert run_plan(made).ended_because == "end of data"
