@@ -185,7 +185,16 @@ class Run:
         state = self.engine.state()
         self.engine = self.new_engine()
         self.engine.restore(self.memory.restored(state))
+        self.venue.say_status(is_up=True, now_ns=self.now_ns)
         self.show_books()
+
+    def lose_private_stream(self, milliseconds):
+        """Let the venue be down for a while."""
+        self.venue.say_status(is_up=False, now_ns=self.now_ns, reason="private stream lost")
+        self.pump()
+        self.wait(milliseconds)
+        self.venue.say_status(is_up=True, now_ns=self.now_ns)
+        self.pump()
 
     def check_exposure(self):
         """Whatever really rests at the venue, all of it filling cannot break the limit."""
@@ -215,6 +224,7 @@ STEPS = st.lists(
         st.tuples(st.just("wait"), st.sampled_from([1, 20, 300, 6000]), st.none()),
         st.tuples(st.just("trade"), st.integers(0, 5), st.integers(1, 10)),
         st.tuples(st.just("restart"), st.booleans(), st.none()),
+        st.tuples(st.just("break"), st.sampled_from([0, 20, 6000]), st.none()),
     ),
     max_size=30,
 )
@@ -223,6 +233,8 @@ CAPABILITIES = st.sampled_from(
         VenueCapabilities(can_amend=True, shrink_keeps_priority=True, is_virtual=True),
         VenueCapabilities(can_replace=True, is_virtual=True),
         VenueCapabilities(is_virtual=True),
+        VenueCapabilities(can_amend=True, shrink_keeps_priority=True),
+        VenueCapabilities(can_replace=True, absence_delay_ns=7_000 * MS),
     ]
 )
 
@@ -237,6 +249,8 @@ def play(run, steps):
             run.wait(first)
         elif kind == "restart":
             run.restart(unsent=first)
+        elif kind == "break":
+            run.lose_private_stream(first)
         else:
             run.trade(first, second)
         run.check_exposure()
@@ -267,6 +281,7 @@ def check_truth(run):
     run.wait(60_000)
     assert run.venue.open_orders() == ()
     assert not run.engine.has_live_orders
+    assert run.engine.is_confirmed_empty
 
 
 @given(CAPABILITIES, STEPS)
