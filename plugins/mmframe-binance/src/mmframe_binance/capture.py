@@ -260,7 +260,7 @@ class _CaptureFile:
                 while text := stream.readline(LINE_BYTES_MAX):
                     number += 1
                     is_cut = not text.endswith(b"\n") and len(text) < LINE_BYTES_MAX
-                    if is_cut and b" " not in text:
+                    if is_cut and b" " not in text and number > 1:
                         on_cut(_cut(self.name, number, "the file ends in the middle of it"))
                         break
                     receive_ns = self._receive_ns(text, number)
@@ -271,7 +271,7 @@ class _CaptureFile:
                     self.bytes_read = raw.tell()
                     yield _Line(receive_ns, self.order, number, text.partition(b" ")[2].rstrip(), is_cut)
             except EOFError:
-                on_cut(_cut(self.name, number, "the gzip stream ends in the middle of what follows"))
+                on_cut(_cut(self.name, number + 1, "the gzip stream ends in the middle of it"))
             except (gzip.BadGzipFile, zlib.error) as error:
                 msg = f"damaged after line {number}: the gzip stream cannot be read on ({error})"
                 on_cut(DataError(msg, file=self.name, line=number, hint=_CUT_HINT))

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from mmframe.domain.market import MarketBatch
 from mmframe.errors import DataError, DomainError
-from mmframe_bybit.book import BookCounts, SymbolBook, TradeTape
+from mmframe.plugin.notes import CaptureNote, read_note
+from mmframe_bybit.book import BookCounts, TradeTape
 from mmframe_bybit.files import find_files, merge
 from mmframe_bybit.instruments import venue_symbol
+from mmframe_bybit.stream import MarketStream
 from mmframe_bybit.wire import BOOK_DEPTHS, BookFrame, FrameError, Reply, book_topic, parse_frame
 
 if TYPE_CHECKING:
@@ -79,25 +81,17 @@ class CaptureHistory:
         batch = MarketBatch(0)
         for line in merge(self._files, self._on_bad):
             try:
-                message = parse_frame(line.frame)
-                if message is None:
-                    continue
-                if isinstance(message, Reply):
-                    self._on_reply(message)
-                    continue
-                market = self._markets.get(_symbol(message))
-                if market is None:
+                message = read_note(line.frame) or parse_frame(line.frame)
+                market = self._market(message, self._files[line.order])
+                if market is None or message is None or isinstance(message, Reply):
                     continue
                 if market != batch.market or _is_full(batch):
                     if len(batch):
                         yield batch
                     batch = MarketBatch(market)
                 self._readers[market].take(message, self._files[line.order], line, batch)
-            except FrameError as error:
-                self._on_bad(self._located(error.message, line, _SKIP_HINT))
-            except DomainError as error:
-                is_off_grid = "multiple of" in error.message
-                self._on_bad(self._located(error.message, line, _GRID_HINT if is_off_grid else _SKIP_HINT))
+            except (FrameError, DomainError) as error:
+                self._on_bad(self._located(error, line))
         if len(batch):
             yield batch
         self._report()
@@ -105,12 +99,27 @@ class CaptureHistory:
     def _begin(self) -> None:
         self.bad_frames = 0
         self.refused_requests = 0
-        self._readers = [_MarketReader(instrument, self._depth) for instrument in self._instruments]
+        self._readers = [
+            _MarketReader(market, instrument, self._depth) for market, instrument in enumerate(self._instruments)
+        ]
         for file in self._files:
             file.bytes_read = 0
 
-    def _located(self, message: str, line: Line, hint: str) -> DataError:
-        return DataError(message, file=self._files[line.order].name, line=line.number, hint=hint)
+    def _market(self, message: PublicMessage | CaptureNote | None, file: CaptureFile) -> int | None:
+        """Return the market that a line concerns, or None if it is nothing to a book or a tape."""
+        if isinstance(message, Reply):
+            self._on_reply(message)
+            return None
+        if isinstance(message, CaptureNote):
+            return self._markets.get(file.symbol)
+        return None if message is None else self._markets.get(message.topic.rpartition(".")[2])
+
+    def _located(self, error: FrameError | DomainError, line: Line) -> DataError:
+        file = self._files[line.order]
+        if isinstance(error, FrameError) and line.is_cut:
+            return file.cut(line.number)
+        hint = _GRID_HINT if "multiple of" in error.message else _SKIP_HINT
+        return DataError(error.message, file=file.name, line=line.number, hint=hint)
 
     def _on_bad(self, error: DataError) -> None:
         # A frame that is lost so shows by itself: the next delta of its book does not carry the next number.
@@ -139,35 +148,80 @@ class CaptureHistory:
 
 
 class _MarketReader:
-    """What one market's frames become: a book of one depth, and a tape."""
+    """What one market's frames become: a book of one depth, and a tape.
 
-    def __init__(self, instrument: Instrument, depth: int | None) -> None:
+    Without notes everything came on one connection, which leads from the start and has the number 0.
+    """
+
+    def __init__(self, market: int, instrument: Instrument, depth: int | None) -> None:
         self.instrument = instrument
         self.counts = BookCounts()
+        self._market = market
+        self._depth = depth
         self._is_depth_chosen = depth is not None
-        self._book = None if depth is None else SymbolBook(instrument, depth, self.counts)
+        self._stream: MarketStream | None = None
+        self._connection = 0
+        self._has_notes = False
         self._tape = TradeTape(instrument, self.counts)
         self._book_source = _Source()
         self._trade_source = _Source()
 
-    def take(self, message: BookFrame | TradeFrame, file: CaptureFile, line: Line, batch: MarketBatch) -> None:
-        """Write what a frame says into `batch`."""
+    def take(
+        self, message: BookFrame | TradeFrame | CaptureNote, file: CaptureFile, line: Line, batch: MarketBatch
+    ) -> None:
+        """Write what a line says into `batch`."""
+        if isinstance(message, CaptureNote):
+            self._heed(message, batch, line.receive_ns)
+            return
         if not isinstance(message, BookFrame):
             self._trade_source.check(file, line)
-            self._tape.on_trades(message, batch, line.receive_ns)
+            tape = self._stream or self._tape
+            tape.on_trades(message, batch, line.receive_ns)
             return
         topic = book_topic(message.topic)
         depth = 0 if topic is None else topic.depth
-        if self._book is None:
-            self._book = SymbolBook(self.instrument, depth, self.counts)
-        if depth != self._book.depth:
+        if self._depth is None:
+            self._depth = depth
+        if depth != self._depth:
             if self._is_depth_chosen:
                 return
-            msg = f"expected one book of {self.instrument.symbol}, was depth {depth} beside depth {self._book.depth}"
-            hint = f"say depth = {self._book.depth} or depth = {depth}"
+            msg = f"expected one book of {self.instrument.symbol}, was depth {depth} beside depth {self._depth}"
+            hint = f"say depth = {self._depth} or depth = {depth}"
             raise DataError(msg, file=file.name, line=line.number, hint=hint)
         self._book_source.check(file, line)
-        self._book.on_book(message, batch, line.receive_ns)
+        stream = self._stream = self._stream or self._new_stream(depth)
+        stream.on_book(message, self._connection, batch, line.receive_ns)
+
+    def _heed(self, note: CaptureNote, batch: MarketBatch, receive_ns: int) -> None:
+        """Take what a note says, as the live feed that wrote it took what happened."""
+        self._has_notes = True
+        # The first connection needs no note: it is the one that leads from the start.
+        connection = 0 if note.connection == 1 else note.connection
+        if note.mmframe in {"connected", "from"}:
+            self._connection = connection
+        stream = self._stream
+        if stream is None:
+            return
+        stream.skips_repeated = True
+        if note.mmframe == "connected":
+            stream.on_connected(connection)
+        elif note.mmframe == "ended":
+            stream.on_ended(connection, batch, receive_ns)
+        elif note.mmframe == "restart":
+            stream.on_loss(batch, receive_ns)
+            self._stream, self._connection = None, 0
+        elif note.mmframe == "loss" and note.connection:
+            stream.on_unreadable(connection, batch, receive_ns)
+        elif note.mmframe == "loss":
+            stream.on_loss(batch, receive_ns)
+
+    def _new_stream(self, depth: int) -> MarketStream:
+        stream = MarketStream(self._market, self.instrument, self.instrument.venue_symbol, depth, self.counts)
+        # Of files without notes nothing is known of connections; nor whether each of their trades has its own id.
+        stream.skips_repeated = self._has_notes
+        if self._connection:
+            stream.on_connected(self._connection)
+        return stream
 
 
 class _Source:
@@ -191,10 +245,6 @@ class _Source:
         if self._now is not None:
             self._ended.append(self._now)
         self._now = file
-
-
-def _symbol(message: PublicMessage) -> str:
-    return "" if isinstance(message, Reply) else message.topic.rpartition(".")[2]
 
 
 def _is_full(batch: MarketBatch) -> bool:

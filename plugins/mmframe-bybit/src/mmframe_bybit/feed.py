@@ -9,6 +9,7 @@ import anyio
 import msgspec
 
 from mmframe.domain.market import NEVER_NS, MarketBatch
+from mmframe.domain.orders import ALL_MARKETS
 from mmframe.errors import DomainError, FeedError
 from mmframe.net.backoff import Backoff
 from mmframe.net.redact import require_safe_url
@@ -25,6 +26,7 @@ from mmframe.net.websocket import (
     WebsocketLimits,
     WebsocketSession,
 )
+from mmframe.plugin.notes import capture_note
 from mmframe_bybit.instruments import venue_symbol
 from mmframe_bybit.options import PING_INTERVAL_S
 from mmframe_bybit.stream import MarketStream
@@ -112,6 +114,9 @@ class LiveFeed:
             for market, instrument in enumerate(context.instruments)
         )
         self._by_symbol = {stream.symbol: stream for stream in self._streams}
+        self._on_frame_received = context.on_frame
+        # The connection that a recording takes a market's next frame to be of.
+        self._recorded_connections = [1 for _ in self._streams]
         self._require_room()
         # The newest connection on which each market was accepted.
         self._connections: dict[int, Connection] = {}
@@ -257,10 +262,11 @@ class LiveFeed:
             message = parse_frame(frame.data)
         except FrameError as error:
             return self._on_unreadable(frame, error, receive_ns)
-        if message is None or isinstance(message, Reply):
-            return _NOTHING
-        stream = self._stream_of(message.topic)
-        if stream is None:
+        topic = "" if message is None or isinstance(message, Reply) else message.topic
+        stream = self._stream_of(topic)
+        if self._on_frame_received is not None:
+            self._record(frame, stream, receive_ns)
+        if stream is None or message is None or isinstance(message, Reply):
             return _NOTHING
         batch = MarketBatch(stream.market)
         try:
@@ -276,8 +282,15 @@ class LiveFeed:
         self._count_bad(error.message, hint=None)
         topic = frame_topic(frame.data)
         stream = self._stream_of(topic)
+        if self._on_frame_received is not None:
+            self._record(frame, None, receive_ns)
         if stream is None or topic != stream.book_topic:
             return _NOTHING
+        self._record_note(
+            stream,
+            capture_note("loss", connection=frame.generation, reason="a frame could not be read"),
+            receive_ns,
+        )
         batch = MarketBatch(stream.market)
         stream.on_unreadable(frame.generation, batch, receive_ns)
         return batch
@@ -287,12 +300,37 @@ class LiveFeed:
         for stream in self._streams:
             batch = MarketBatch(stream.market)
             if isinstance(event, Connected):
+                self._record_connected(stream, event.generation, receive_ns)
                 stream.on_connected(event.generation)
             elif isinstance(event, Overflow):
+                reason = "frames were dropped because nobody took them in"
+                self._record_note(stream, capture_note("loss", reason=reason), receive_ns)
                 stream.on_loss(batch, receive_ns)
             else:
+                self._record_note(stream, capture_note("ended", connection=event.generation), receive_ns)
                 stream.on_ended(event.generation, batch, receive_ns)
             yield batch
+
+    def _record(self, frame: Frame, stream: MarketStream | None, receive_ns: int) -> None:
+        """Hand a frame to the recorder: to the file of its market, after a note if it came on another connection."""
+        if self._on_frame_received is None:
+            return
+        if stream is None:
+            self._on_frame_received(ALL_MARKETS, receive_ns, frame.data)
+            return
+        if frame.generation != self._recorded_connections[stream.market]:
+            self._recorded_connections[stream.market] = frame.generation
+            self._record_note(stream, capture_note("from", connection=frame.generation), receive_ns)
+        self._on_frame_received(stream.market, receive_ns, frame.data)
+
+    def _record_connected(self, stream: MarketStream, generation: int, receive_ns: int) -> None:
+        if generation > 1:
+            self._recorded_connections[stream.market] = generation
+            self._record_note(stream, capture_note("connected", connection=generation), receive_ns)
+
+    def _record_note(self, stream: MarketStream, note: bytes, receive_ns: int) -> None:
+        if self._on_frame_received is not None:
+            self._on_frame_received(stream.market, receive_ns, note)
 
     def _stream_of(self, topic: str) -> MarketStream | None:
         stream = self._by_symbol.get(topic.rpartition(".")[2])

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmframe.errors import DataError, DomainError
+from mmframe.plugin.notes import is_note
 from mmframe_bybit.wire import FrameError, book_topic, frame_time_ms, frame_topic
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _NS_PER_MS = 1_000_000
 _NS_BY_DIGITS = {13: 1_000_000, 16: 1_000, 19: 1}
 """Nanoseconds a unit, by the digits of a time in this century."""
 _SHOWN_BYTES = 40
+_CUT_HINT = 'the recorder may have been killed; say on_bad_frame = "skip" to use the file up to here'
 
 
 class Line(NamedTuple):
@@ -40,6 +42,8 @@ class Line(NamedTuple):
     """Of its file among `paths`."""
     number: int
     frame: bytes
+    is_cut: bool = False
+    """The file ends here without a line's end: perhaps in the middle of it."""
 
 
 class CaptureFile:
@@ -54,6 +58,7 @@ class CaptureFile:
         order: As given.
         name: As given.
         first_ns: Receive time of its first line.
+        symbol: The first of the strategy's that it names; whose the notes are that a recorder wrote.
         size_bytes: On disk.
         bytes_read: Of these, in the current reading.
     """
@@ -62,6 +67,7 @@ class CaptureFile:
         self.order = order
         self.name = name
         self.first_ns = 0
+        self.symbol = ""
         self.size_bytes = path.stat().st_size
         self.bytes_read = 0
         self._path = path
@@ -76,8 +82,9 @@ class CaptureFile:
         found: set[str] = set()
         for line in islice(self.lines(_pass_by), PEEK_LINES):
             self.first_ns = self.first_ns or line.receive_ns
-            symbol = _market_symbol(frame_topic(line.frame))
+            symbol = "" if is_note(line.frame) else _market_symbol(frame_topic(line.frame))
             if symbol in symbols:
+                self.symbol = symbol
                 return
             if symbol:
                 found.add(symbol)
@@ -111,15 +118,21 @@ class CaptureFile:
                         if line.receive_ns < last_ns:
                             self._fail(f"time goes back from {last_ns} to {line.receive_ns} ns", number)
                     except DataError as error:
-                        on_bad(error)
+                        is_whole = text.endswith(b"\n") or len(text) == LINE_BYTES_MAX or number == 1
+                        on_bad(error if is_whole else self.cut(number))
                         continue
                     last_ns = line.receive_ns
-                    yield line
-            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                msg = f"the gzip stream is broken here ({error})"
-                hint = 'the recorder may have been killed; say on_bad_frame = "skip" to use the file up to here'
-                on_bad(DataError(msg, file=self.name, line=number + 1, hint=hint))
+                    yield line if text.endswith(b"\n") else line._replace(is_cut=True)
+            except EOFError:
+                on_bad(self.cut(number + 1, "the gzip stream ends in the middle of it"))
+            except (gzip.BadGzipFile, zlib.error) as error:
+                msg = f"damaged after line {number}: the gzip stream cannot be read on ({error})"
+                on_bad(DataError(msg, file=self.name, line=number, hint=_CUT_HINT))
         self.bytes_read = self.size_bytes
+
+    def cut(self, number: int, how: str = "the file ends in the middle of it") -> DataError:
+        """Return the error of a file that is cut off."""
+        return DataError(f"cut at line {number}: {how}", file=self.name, line=number, hint=_CUT_HINT)
 
     def _line(self, text: bytes, number: int) -> Line:
         if self._is_download:

@@ -8,7 +8,7 @@ from mmframe.plugin import FeedSpec, HistorySpec, hookimpl
 from mmframe_bybit.options import CaptureOptions, FeedOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from mmframe.plugin import BuildContext
     from mmframe_bybit.capture import CaptureHistory
@@ -40,6 +40,13 @@ Source: the exchange's v5 documentation of websocket connections and public topi
 """
 
 
+def _replay(category: str) -> Callable[[FeedOptions], Mapping[str, object]]:
+    def keys(options: FeedOptions) -> Mapping[str, object]:
+        return {"use": "bybit/capture", "category": category, "depth": options.depth, "on_bad_frame": "skip"}
+
+    return keys
+
+
 def _build(options: CaptureOptions, context: BuildContext) -> CaptureHistory:
     from mmframe_bybit.capture import CaptureHistory  # noqa: PLC0415 - asking for the spec reads no file code
 
@@ -65,6 +72,7 @@ FEEDS = (
         description=_FEED_DESCRIPTION,
         build=_build_spot,
         options=FeedOptions,
+        replay=_replay("spot"),
     ),
     FeedSpec(
         name="linear",
@@ -72,6 +80,7 @@ FEEDS = (
         description=_FEED_DESCRIPTION,
         build=_build_linear,
         options=FeedOptions,
+        replay=_replay("linear"),
     ),
 )
 

@@ -40,6 +40,7 @@ class MarketStream:
         instrument: Gives the grid.
         symbol: What the exchange calls it.
         depth: Levels a side of the topic.
+        counts: Where to count.
 
     Attributes:
         market: As given.
@@ -51,13 +52,17 @@ class MarketStream:
         passed_over: Book frames of a connection that another one has replaced.
         repeated_trades: Executions that came a second time.
         lost_generation: The newest connection, if its book is void and no snapshot is to be expected; else 0.
+        skips_repeated: Executions that come a second time are left out, as is right where connections overlap.
     """
 
-    def __init__(self, market: int, instrument: Instrument, symbol: str, depth: int) -> None:
+    def __init__(
+        self, market: int, instrument: Instrument, symbol: str, depth: int, counts: BookCounts | None = None
+    ) -> None:
         self.market = market
         self.instrument = instrument
         self.symbol = symbol
-        self.counts = BookCounts()
+        self.counts = counts or BookCounts()
+        self.skips_repeated = True
         self.passed_over = 0
         self.repeated_trades = 0
         self.lost_generation = 0
@@ -129,11 +134,12 @@ class MarketStream:
         Raises:
             DomainError: As `TradeTape.on_trades`.
         """
-        fresh = [trade for trade in frame.data if trade.i not in self._trade_ids]
-        self.repeated_trades += len(frame.data) - len(fresh)
+        fresh = [trade for trade in frame.data if not self.skips_repeated or trade.i not in self._trade_ids]
+        repeated = len(frame.data) - len(fresh)
+        self.repeated_trades += repeated
         if not fresh:
             return
-        self._tape.on_trades(msgspec.structs.replace(frame, data=fresh), batch, receive_ns)
+        self._tape.on_trades(msgspec.structs.replace(frame, data=fresh) if repeated else frame, batch, receive_ns)
         for trade in fresh:
             if trade.i:
                 self._remember(trade.i)
