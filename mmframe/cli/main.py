@@ -49,6 +49,9 @@ _COMMANDS = {
     "explain": _Command(
         "mmframe.cli.explain", "explain_command", "Say why a quote stands where it stands, or why there is none."
     ),
+    "doctor": _Command(
+        "mmframe.cli.doctor", "doctor_command", "Say whether a live run can work: file, machine, venue and keys."
+    ),
     "kill": _Command(
         "mmframe.cli.kill", "kill_command", "Stop a live strategy for good and remove its orders at the venue."
     ),

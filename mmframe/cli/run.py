@@ -12,7 +12,7 @@ import attrs
 import click
 
 from mmframe.cli.output import json_option, write_json, write_lines
-from mmframe.cli.text import note, paint, plural, program_name
+from mmframe.cli.text import note, paint, plural, program_name, wall_time
 from mmframe.domain.kinds import Mode
 from mmframe.errors import ExitCode, MmframeError, UsageError
 
@@ -40,6 +40,9 @@ Examples:
   mmframe run strategy.toml --speed max          as fast as the machine can, on virtual markets
   mmframe run strategy.toml --mode backtest      replay what [history] names
   mmframe run strategy.toml --resume PATH        go on with the orders, position and profit of a journal
+
+A live run is examined before anything starts, as `mmframe doctor` does, and refused when anything failed or while its
+kill switch is set (`mmframe kill`).
 
 Ctrl+C, SIGTERM or a closed terminal cancels all orders, waits for the venue's word, says what is left and ends with
 status 0, or 4 if something is left. A second Ctrl+C aborts at once with status 130.
@@ -152,6 +155,7 @@ def run_command(  # noqa: PLR0913 - one parameter for each option
 
 
 def _run(request: RunRequest, *, as_json: bool, is_quiet: bool) -> int:
+    from mmframe.cli.doctor import require_ready
     from mmframe.cli.signals import stop_on_signals
     from mmframe.runtime.driver import StopRequest, run_plan
 
@@ -160,6 +164,9 @@ def _run(request: RunRequest, *, as_json: bool, is_quiet: bool) -> int:
     _require_confirmation(request, mode)
     plan = _compose(request, mode)
     speed = _speed(request, plan, in_file.speed)
+    if plan.mode is Mode.LIVE:
+        _require_no_kill_switch(request, plan)
+        require_ready(plan)
     stop = StopRequest()
     began_s = time.monotonic()
     with ExitStack() as stack:
@@ -208,6 +215,18 @@ def _require_confirmation(request: RunRequest, mode: str) -> None:
         message = f"{request.file}: live mode sends real orders and needs --yes-live"
         paper = f"{program_name()} run {shlex.quote(str(request.file))} --mode paper"
         raise UsageError(message, hint=f"try it first: {paper}")
+
+
+def _require_no_kill_switch(request: RunRequest, plan: Plan) -> None:
+    from mmframe.runtime.kill_switch import KillSwitch
+
+    record = KillSwitch.of(request.file, plan.name).record()
+    if record is None:
+        return
+    when = f" on {wall_time(record.when_ns)}" if record.when_ns else ""
+    message = f"{request.file}: the strategy {plan.name!r} was killed{when} ({record.reason})"
+    release = f"{program_name()} kill {shlex.quote(str(request.file))} --release"
+    raise UsageError(message, hint=f"when its orders are gone and you know why: {release}")
 
 
 def _file_table(file: Path) -> RunTable:

@@ -186,7 +186,7 @@ def check(path: Path, *, mode: Mode | None = None, blocked: frozenset[str] = fro
         instruments=resolved.instruments,
         settings=_settings(resolved),
         components=_components(resolved),
-        warnings=resolved.warnings,
+        warnings=(*resolved.warnings, *resolved.unchecked),
         assumptions=_assumptions(resolved),
         provenance=_provenance(resolved),
     )

@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     from mmframe.domain.instrument import Instrument
     from mmframe.engine.settings import EngineSettings
 
-__all__ = ["ParsedComponent", "ParsedMarket", "ResolvedStrategy", "RunChoices", "resolve", "resolve_venue"]
+__all__ = [
+    "ParsedComponent",
+    "ParsedMarket",
+    "ResolvedStrategy",
+    "RunChoices",
+    "resolve",
+    "resolve_feed",
+    "resolve_venue",
+]
 
 _DEFAULT_SIMULATION = "simulated"
 _EMBEDDED = "embedded"
@@ -46,6 +54,11 @@ _CONCERNS_VENUE = re.compile(
     r"|markets\[\d+\](\.(instrument|tick_size|lot_size|venue_symbol))?"
 )
 """Keys without which the live venue cannot be built."""
+_CONCERNS_FEED = re.compile(
+    r"schema|strategy(\.name)?|plugins\b.*|feed\b.*|markets"
+    r"|markets\[\d+\](\.(instrument|tick_size|lot_size|venue_symbol))?"
+)
+"""Keys without which the feed cannot be built."""
 
 
 @attrs.frozen
@@ -110,6 +123,7 @@ class ResolvedStrategy:
     Attributes:
         sources: Components that serve all markets: feed or history, venue, sinks.
         warnings: What works and is probably not meant.
+        unchecked: What the file has for other modes and nobody has looked at.
     """
 
     file: StrategyFile
@@ -126,6 +140,7 @@ class ResolvedStrategy:
     instruments: tuple[Instrument, ...]
     settings: EngineSettings | None
     warnings: tuple[str, ...]
+    unchecked: tuple[str, ...] = ()
 
     @property
     def is_virtual(self) -> bool:
@@ -159,10 +174,7 @@ def resolve(path: Path, choices: RunChoices) -> ResolvedStrategy:
     duration = None if choices.duration is None else _chosen_duration(choices.duration)
     file, problems = read_strategy_file(path)
     mode = file.mode if choices.mode is None else choices.mode
-    registry = Registry(
-        blocked=choices.blocked | frozenset(file.plugins.disable),
-        local=[Path(path_text(local)) for local in file.plugins.local if local.is_file()],
-    )
+    registry = _registry(file, choices.blocked)
     resolver = _Resolver(file, problems, registry, mode)
     feed, history, venue = resolver.feed(), resolver.history(), resolver.venue()
     markets = tuple(resolver.market(market) for market in file.markets)
@@ -185,6 +197,7 @@ def resolve(path: Path, choices: RunChoices) -> ResolvedStrategy:
         instruments=tuple(grid for grid in grids if grid is not None),
         settings=settings,
         warnings=tuple(_warnings(file, mode, feed)),
+        unchecked=tuple(_unchecked(file, mode)),
     )
     if not len(problems):
         _ask_plugins(resolved)
@@ -204,11 +217,7 @@ def resolve_venue(path: Path, *, blocked: frozenset[str] = frozenset()) -> Resol
     """
     file, found = read_strategy_file(path)
     problems = found.only(lambda key: _CONCERNS_VENUE.fullmatch(key) is not None)
-    registry = Registry(
-        blocked=blocked | frozenset(file.plugins.disable),
-        local=[Path(path_text(local)) for local in file.plugins.local if local.is_file()],
-    )
-    resolver = _Resolver(file, problems, registry, Mode.LIVE)
+    resolver = _Resolver(file, problems, _registry(file, blocked), Mode.LIVE)
     sources = [venue] if (venue := resolver.venue()) is not None else []
     if any(market.table.tick_size is None for market in file.markets) and (feed := resolver.feed()) is not None:
         sources.append(feed)
@@ -217,15 +226,53 @@ def resolve_venue(path: Path, *, blocked: frozenset[str] = frozenset()) -> Resol
     if venue is None:
         # Its table is there under a name that only the whole list of problems explains.
         found.raise_if_any()
+    return _part(resolver, grids, venue=venue)
+
+
+def resolve_feed(path: Path, *, blocked: frozenset[str] = frozenset()) -> ResolvedStrategy:
+    """Return of a strategy file its feed and its instruments alone: for tools that only listen, without any key.
+
+    Mistakes elsewhere in the file are passed over, and so is what is missing there.
+
+    Raises:
+        ConfigErrors: With every problem that concerns the feed.
+        PluginError: If the one thing wrong is a plugin that cannot be used.
+    """
+    file, found = read_strategy_file(path)
+    problems = found.only(lambda key: _CONCERNS_FEED.fullmatch(key) is not None)
+    resolver = _Resolver(file, problems, _registry(file, blocked), Mode.PAPER)
+    feed = resolver.feed()
+    grids = resolve_instruments(file.markets, [] if feed is None else [feed], problems, is_complete=feed is not None)
+    problems.raise_if_any()
+    if feed is None:
+        # Its table is there under a name that only the whole list of problems explains.
+        found.raise_if_any()
+    return _part(resolver, grids, feed=feed)
+
+
+def _registry(file: StrategyFile, blocked: frozenset[str]) -> Registry:
+    return Registry(
+        blocked=blocked | frozenset(file.plugins.disable),
+        local=[Path(path_text(local)) for local in file.plugins.local if local.is_file()],
+    )
+
+
+def _part(
+    resolver: _Resolver,
+    grids: tuple[Instrument | None, ...],
+    *,
+    feed: ParsedComponent | None = None,
+    venue: ParsedComponent | None = None,
+) -> ResolvedStrategy:
     return ResolvedStrategy(
-        file=file,
-        problems=problems,
-        registry=registry,
-        mode=Mode.LIVE,
-        seed=file.strategy.seed,
+        file=resolver.file,
+        problems=resolver.problems,
+        registry=resolver.registry,
+        mode=resolver.mode,
+        seed=resolver.file.strategy.seed,
         duration_ns=None,
         markets=(),
-        feed=None,
+        feed=feed,
         history=None,
         venue=venue,
         sinks=(),
@@ -277,11 +324,14 @@ def _warnings(file: StrategyFile, mode: Mode, feed: ParsedComponent | None) -> l
             warnings.append(f"{symbol}: the ladder's {total:f} a side exceeds gate.max_position = {gate.max_position}")
     if feed is not None and mode is not Mode.BACKTEST and not feed.spec.is_virtual and not file.stale_after_ms:
         warnings.append("feed.stale_after_ms = 0: quotes stay when the feed goes silent")
+    return warnings
+
+
+def _unchecked(file: StrategyFile, mode: Mode) -> list[str]:
     skipped = [
         other.value for other in file.venues if other is not mode and file.venue_for(mode) is not file.venues[other]
     ]
-    warnings += [f"[venue.{name}] is not checked in mode {mode.value}" for name in sorted(skipped)]
-    return warnings
+    return [f"[venue.{name}] is not checked in mode {mode.value}" for name in sorted(skipped)]
 
 
 class _Resolver:

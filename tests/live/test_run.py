@@ -1,0 +1,75 @@
+"""`mmframe run --mode live` end to end over a real socket; and that paper knows no key."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from mmframe.config import option_types
+from mmframe.domain.kinds import Mode
+from mmframe.registry import check, compose
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_live_run_quotes_stops_on_ctrl_c_and_leaves_nothing(start, exchange, strategy):
+    process = start("-m", "mmframe", "run", strategy(), "--mode", "live", "--yes-live", "--json")
+    exchange.wait_for(lambda exchange: len(exchange.open_orders()) >= 2)
+
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)
+
+    result = json.loads(stdout)
+    assert process.returncode == 0, stderr
+    assert (result["mode"], result["ended_because"], result["unresolved"]) == ("live", "stopped by Ctrl+C", [])
+    assert result["orders"] >= 2
+    assert exchange.open_orders() == []
+    assert "nothing failed" in stderr
+
+
+def test_a_live_run_wants_to_be_confirmed(mmframe, exchange, strategy):
+    refused = mmframe("run", strategy(), "--mode", "live")
+
+    assert refused.returncode == 2
+    assert "live mode sends real orders and needs --yes-live" in refused.stderr
+    assert exchange.requests == []
+
+
+class Watched(dict):
+    """Environment variables that remember who was asked for."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.read = []
+
+    def get(self, name, default=None):
+        self.read.append(name)
+        return super().get(name, default)
+
+    def __getitem__(self, name):
+        self.read.append(name)
+        return super().__getitem__(name)
+
+
+@pytest.mark.parametrize("mode", [Mode.PAPER, Mode.LIVE])
+def test_only_a_live_run_reads_the_key(mode, strategy, monkeypatch):
+    variables = Watched({**os.environ, "WIRE_KEY": "right"})
+    monkeypatch.setattr(option_types.os, "environ", variables)
+
+    file = strategy()
+    check(file, mode=mode)
+    plan = compose(file, mode=mode)
+
+    assert ("WIRE_KEY" in variables.read) is (mode is Mode.LIVE)
+    assert (plan.ask_venue is not None) is (mode is Mode.LIVE)
+
+
+def test_paper_runs_where_the_key_is_not_even_set(mmframe, exchange, strategy):
+    done = mmframe("run", strategy(), "--mode", "paper", "--for", "1s", "--json", env={"WIRE_KEY": ""})
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["mode"] == "paper"
+    assert exchange.requests == []
