@@ -173,6 +173,10 @@ class LinearMoney:
 
     Args:
         setup: Start balances, fees and leverage.
+
+    Attributes:
+        leverage: Of markets that have none of their own.
+        leverages: By market index.
     """
 
     def __init__(self, setup: AccountSetup) -> None:
@@ -181,12 +185,17 @@ class LinearMoney:
         self.positions: dict[int, Position] = {}
         self._markets: dict[int, Market] = {}
         self.leverage = setup.leverage
+        self.leverages: dict[int, int] = {}
+
+    def leverage_of(self, index: int) -> int:
+        """Return the notional per margin in the market of that index."""
+        return self.leverages.get(index, self.leverage)
 
     def available(self, asset: str) -> Decimal:
         """Return what may still be put up as margin in `asset`: wallet less margin of positions and open orders."""
         used = sum(
             (
-                position.entry_quote / self.leverage
+                position.entry_quote / self.leverage_of(index)
                 for index, position in self.positions.items()
                 if self._markets[index].instrument.quote == asset
             ),
@@ -207,14 +216,14 @@ class LinearMoney:
             if ticket.price_ticks
             else market.cost(ticket.side, adding)
         )
-        return self.available(instrument.quote) >= value / self.leverage
+        return self.available(instrument.quote) >= value / self.leverage_of(market.index)
 
     def reservation(self, market: Market, ticket: Ticket) -> tuple[str, Decimal]:
         """Return the margin of one lot; a reduce-only or market order locks none."""
         instrument = market.instrument
         if not ticket.price_ticks or ticket.is_reduce_only:
             return instrument.quote, Decimal(0)
-        return instrument.quote, instrument.notional_quote(ticket.price_ticks, 1) / self.leverage
+        return instrument.quote, instrument.notional_quote(ticket.price_ticks, 1) / self.leverage_of(market.index)
 
     def settle(self, fill: VenueFill) -> tuple[VenueFill, set[str]]:
         """Move the position, realise profit of what was closed, and take the fee in the settlement asset."""
