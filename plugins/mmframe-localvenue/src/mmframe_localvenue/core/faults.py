@@ -99,6 +99,8 @@ class Injection:
         status: HTTP status where the fault lets one choose.
         code: With CLOSE.
         size_bytes: With HUGE.
+        body: Text of the answer where the fault replaces it (UNKNOWN_*, THROTTLED, BANNED); empty takes the exchange's
+            usual words. With `status` it makes any refusal that an exchange has.
         hangs: A lost REST reply or request leaves the connection open and silent.
         account: Only requests of this account; None for any.
     """
@@ -113,6 +115,7 @@ class Injection:
     status: int = 0
     code: int = 1001
     size_bytes: int = 32 * 2**20
+    body: str = ""
     hangs: bool = False
     account: str | None = None
     _used: anyio.Event = attrs.field(factory=anyio.Event, init=False)
@@ -179,6 +182,7 @@ class FaultScript:
         status: int = 0,
         code: int = 1001,
         size_bytes: int = 32 * 2**20,
+        body: str = "",
         hangs: bool = False,
         account: str | None = None,
     ) -> Injection:
@@ -197,6 +201,7 @@ class FaultScript:
             status=status,
             code=code,
             size_bytes=size_bytes,
+            body=body,
             hangs=hangs,
             account=account,
         )

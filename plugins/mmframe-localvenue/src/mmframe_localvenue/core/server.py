@@ -247,7 +247,7 @@ class Core:
             Fault.BANNED: words.banned,
         }
         if fault in refusals:
-            return refusals[fault](injection)
+            return _worded(injection, refusals[fault](injection))
         if fault is Fault.LOST_REQUEST:
             return None
         seen.is_done = True
@@ -257,7 +257,7 @@ class Core:
         if fault is Fault.LATE_REPLY:
             await injection.hold(self.clock)
             return reply
-        return words.unknown_outcome(injection) if fault is Fault.UNKNOWN_DONE else None
+        return _worded(injection, words.unknown_outcome(injection)) if fault is Fault.UNKNOWN_DONE else None
 
     async def _hold(self, injection: Injection, carry_out: Callable[[], Reply]) -> Reply:
         """Carry out late, in a task of the venue: the client may give up, the request is on its way all the same."""
@@ -371,6 +371,11 @@ class LocalVenue:
             connection.cut()
         self.core.tasks.cancel_scope.cancel()
         return await self._stack.__aexit__(kind, error, traceback)
+
+
+def _worded(injection: Injection, reply: Reply) -> Reply:
+    """Return a reply with the text that the script wants instead of the exchange's."""
+    return attrs.evolve(reply, text=injection.body, code=0) if injection.body else reply
 
 
 class _SystemClock:
