@@ -41,7 +41,7 @@ __all__ = ["Exchange", "VenueClock"]
 
 _FIRST_ORDER_ID = 1_000_000
 _TAKER_RETURN, _MAKER_RETURN = -1, -5
-"""Unfilled orders that a first fill gives back."""
+"""Unfilled orders that a first fill gives back on spot; derivatives count orders, filled or not."""
 
 
 class VenueClock:
@@ -189,7 +189,16 @@ class Exchange:
         self.settle(order.market, now_ns)
         self._tell_balances(now_ns)
 
-    def amend(self, order: VenueOrder, *, price_ticks: int, size_lots: int, client_id: str = "") -> None:
+    def amend(  # noqa: PLR0913 - exchanges differ in what an amend keeps
+        self,
+        order: VenueOrder,
+        *,
+        price_ticks: int,
+        size_lots: int,
+        client_id: str = "",
+        requeues: bool = False,
+        amends_max: int | None = None,
+    ) -> None:
         """Change limit or whole size (filled part included) of an open order.
 
         A smaller size at the same price keeps the place in the queue; everything else goes to its end, and may take.
@@ -199,6 +208,8 @@ class Exchange:
             price_ticks: Its new limit.
             size_lots: Its new whole size, above what is filled.
             client_id: Its new client id; empty leaves the old one.
+            requeues: Even a mere smaller size goes to the end of the queue.
+            amends_max: How often an order may be amended; None takes the market's.
 
         Raises:
             RefusedError: UNKNOWN_ORDER, TOO_MANY_AMENDS, NO_CHANGE, DUPLICATE_CLIENT_ID, INSUFFICIENT_BALANCE, or
@@ -206,14 +217,17 @@ class Exchange:
         """
         account, market = order.account, order.market
         leaves_lots = size_lots - order.filled_lots
-        self._check_amend(order, price_ticks, leaves_lots, client_id)
-        known = market.engine.order(order.engine_id)
+        self._check_amend(order, price_ticks, leaves_lots, client_id, amends_max)
         now_ns = self.clock.now_ns()
         account.lock(order, -order.leaves_lots)
         ticket = Ticket(order.side, leaves_lots, price_ticks, order.client_id, is_reduce_only=order.is_reduce_only)
         if not account.money.can_pay(market, ticket):
             account.lock(order, order.leaves_lots)
             raise RefusedError(Refusal.INSUFFICIENT_BALANCE)
+        known = market.engine.order(order.engine_id)
+        if requeues and price_ticks == order.price_ticks and leaves_lots < order.leaves_lots:
+            # The engine lets an order that only shrinks keep its place; one that grows for a moment loses it.
+            market.engine.amend(order.engine_id, price_ticks=price_ticks, leaves_lots=order.leaves_lots + 1)
         reject = market.engine.amend(order.engine_id, price_ticks=price_ticks, leaves_lots=leaves_lots)
         if reject is not Reject.NONE:
             account.lock(order, order.leaves_lots)
@@ -361,7 +375,7 @@ class Exchange:
             self._forget(order)
         else:
             order.state = OrderState.PARTIALLY_FILLED
-        if is_first:
+        if is_first and self.kind is InstrumentKind.SPOT:
             for window in account.order_counts:
                 window.add(_MAKER_RETURN if is_maker else _TAKER_RETURN, now_ns)
         self._tell(OrderEventKind.TRADE, order, now_ns, fill=fill)
@@ -386,22 +400,37 @@ class Exchange:
         order.account.ended(order)
         self._by_engine.pop((order.market.index, order.engine_id), None)
 
-    def _check_amend(self, order: VenueOrder, price_ticks: int, leaves_lots: int, client_id: str) -> None:
+    def _check_amend(
+        self, order: VenueOrder, price_ticks: int, leaves_lots: int, client_id: str, amends_max: int | None
+    ) -> None:
         if not order.state.is_open or leaves_lots < 1:
             raise RefusedError(Refusal.UNKNOWN_ORDER)
         if price_ticks == order.price_ticks and leaves_lots == order.leaves_lots:
             raise RefusedError(Refusal.NO_CHANGE)
-        if order.amends >= order.market.setup.max_amends:
+        if order.amends >= (order.market.setup.max_amends if amends_max is None else amends_max):
             raise RefusedError(Refusal.TOO_MANY_AMENDS)
         other = order.account.order(order.market, client_id=client_id) if client_id else None
         if other is not None and other is not order and other.state.is_open:
             raise RefusedError(Refusal.DUPLICATE_CLIENT_ID)
 
     def _reducible(self, account: Account, market: Market, side: Side) -> int:
-        """Return how many lots of the position an order of that side could close."""
-        position = account.money.positions.get(market.index)
-        held = 0 if position is None else position.size_lots
-        return max(0, -held if side is Side.BUY else held)
+        """Return how many lots of the position an order of that side could close besides those that rest to do so."""
+        resting = sum(
+            order.leaves_lots for order in account.open_orders(market) if order.is_reduce_only and order.side is side
+        )
+        return max(0, _closable(account, market, side) - resting)
+
+    def _end_unreducing(self, account: Account, now_ns: int) -> None:
+        """End reduce-only orders that would turn the position round, the newest first."""
+        for order in reversed(account.open_orders()):
+            if not order.is_reduce_only or not order.state.is_open:
+                continue
+            same = [one for one in account.open_orders(order.market) if one.is_reduce_only and one.side is order.side]
+            if sum(one.leaves_lots for one in same) > _closable(account, order.market, order.side):
+                order.market.engine.cancel(order.engine_id)
+                self._end(order, OrderState.EXPIRED, now_ns)
+                self._tell(OrderEventKind.EXPIRED, order, now_ns, reason=Refusal.NOT_REDUCING.value)
+                self.settle(order.market, now_ns)
 
     def _tell(  # noqa: PLR0913 - an event has these facts
         self,
@@ -422,9 +451,19 @@ class Exchange:
         self._touched.setdefault(account.name, set()).update(assets)
 
     def _tell_balances(self, now_ns: int) -> None:
+        if self.kind is not InstrumentKind.SPOT:
+            for name in tuple(self._touched):
+                self._end_unreducing(self.accounts[name], now_ns)
         touched, self._touched = self._touched, {}
         for name, assets in touched.items():
             for hear in self.on_balances:
                 hear(self.accounts[name], frozenset(assets), now_ns)
         for hear_change in self.on_change:
             hear_change()
+
+
+def _closable(account: Account, market: Market, side: Side) -> int:
+    """Return how many lots of the position orders of that side could close."""
+    position = account.money.positions.get(market.index)
+    held = 0 if position is None else position.size_lots
+    return max(0, -held if side is Side.BUY else held)
