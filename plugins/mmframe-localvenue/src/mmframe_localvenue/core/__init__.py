@@ -20,7 +20,15 @@ Operation names, the same in every dialect, so that one fault matrix fits all: `
 `user-stream` (every private message).
 """
 
-from mmframe_localvenue.core.accounts import Account, Balance, LinearMoney, Position, RateWindow, SpotMoney
+from mmframe_localvenue.core.accounts import (
+    Account,
+    Balance,
+    LinearMoney,
+    Position,
+    RateWindow,
+    SpotMoney,
+    UnifiedMoney,
+)
 from mmframe_localvenue.core.depth import DepthWindow
 from mmframe_localvenue.core.exchange import Exchange, VenueClock
 from mmframe_localvenue.core.faults import ANY, Fault, FaultScript, Injection
@@ -86,6 +94,7 @@ __all__ = [
     "Role",
     "SpotMoney",
     "Ticket",
+    "UnifiedMoney",
     "Urls",
     "VenueClock",
     "VenueFill",

@@ -1,7 +1,7 @@
 """Accounts: what they own, what is locked for open orders, what fills cost, and how many orders they may place.
 
-`SpotMoney` moves two assets per fill; `LinearMoney` keeps positions and margin in the settlement asset. Both refuse an
-order that the account cannot pay for, locked amounts considered.
+`SpotMoney` moves two assets per fill; `LinearMoney` keeps positions and margin in the settlement asset; `UnifiedMoney`
+does both out of one wallet. All refuse an order that the account cannot pay for, locked amounts considered.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mmframe_localvenue.core.orders import Ticket, VenueFill, VenueOrder
     from mmframe_localvenue.core.setup import AccountSetup, ApiKey
 
-__all__ = ["Account", "Balance", "LinearMoney", "Money", "Position", "RateWindow", "SpotMoney"]
+__all__ = ["Account", "Balance", "LinearMoney", "Money", "Position", "RateWindow", "SpotMoney", "UnifiedMoney"]
 
 _ORDERS_KEPT = 200_000
 """Orders of one account known to queries and to the god view; beyond it the oldest ended ones are forgotten."""
@@ -250,12 +250,41 @@ class LinearMoney:
         return attrs.evolve(fill, fee=fee, fee_asset=fee_asset, realized_quote=realized), {instrument.quote, fee_asset}
 
 
+class UnifiedMoney:
+    """Spot and derivatives out of one wallet: each market by the rules of its kind, all on the same balances.
+
+    Args:
+        setup: Start balances, fees and leverage.
+    """
+
+    def __init__(self, setup: AccountSetup) -> None:
+        self.spot = SpotMoney(setup)
+        self.linear = LinearMoney(setup)
+        self.balances = self.linear.balances = self.spot.balances
+        self.positions = self.linear.positions
+
+    def can_pay(self, market: Market, ticket: Ticket) -> bool:
+        """Tell whether the wallet covers the order."""
+        return self._rules(market).can_pay(market, ticket)
+
+    def reservation(self, market: Market, ticket: Ticket) -> tuple[str, Decimal]:
+        """Return what an open lot locks in a market of that kind."""
+        return self._rules(market).reservation(market, ticket)
+
+    def settle(self, fill: VenueFill) -> tuple[VenueFill, set[str]]:
+        """Move what a fill moves in a market of that kind."""
+        return self._rules(fill.order.market).settle(fill)
+
+    def _rules(self, market: Market) -> SpotMoney | LinearMoney:
+        return self.spot if market.instrument.kind is InstrumentKind.SPOT else self.linear
+
+
 class Account:
     """One account.
 
     Args:
         setup: As given.
-        kind: Of the venue's markets.
+        kinds: Of the venue's markets.
         order_limits: Unfilled orders that it may place, `(seconds, count)`.
 
     Attributes:
@@ -268,11 +297,13 @@ class Account:
         can_trade: False makes the exchange refuse its orders.
     """
 
-    def __init__(self, setup: AccountSetup, kind: InstrumentKind, order_limits: Iterable[tuple[int, int]]) -> None:
+    def __init__(
+        self, setup: AccountSetup, kinds: frozenset[InstrumentKind], order_limits: Iterable[tuple[int, int]]
+    ) -> None:
         self.setup = setup
         self.name = setup.name
         self.keys: dict[str, ApiKey] = {key.key: key for key in setup.keys}
-        self.money: Money = SpotMoney(setup) if kind is InstrumentKind.SPOT else LinearMoney(setup)
+        self.money: Money = _money(setup, kinds)
         self.orders: dict[int, VenueOrder] = {}
         self.fills: deque[VenueFill] = deque(maxlen=_FILLS_KEPT)
         self.order_counts = [RateWindow(seconds, count) for seconds, count in order_limits]
@@ -319,6 +350,12 @@ class Account:
         amount = order.reserve_per_lot * lots
         balance.free -= amount
         balance.locked += amount
+
+
+def _money(setup: AccountSetup, kinds: frozenset[InstrumentKind]) -> Money:
+    if len(kinds) > 1:
+        return UnifiedMoney(setup)
+    return SpotMoney(setup) if InstrumentKind.SPOT in kinds else LinearMoney(setup)
 
 
 def _of(balances: dict[str, Balance], asset: str) -> Balance:

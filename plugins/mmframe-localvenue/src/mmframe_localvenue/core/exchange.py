@@ -71,12 +71,12 @@ class Exchange:
 
     Args:
         setup: Of the venue.
-        kind: Spot or linear: how money moves.
+        kind: Spot or linear: how money moves in markets that do not say.
         timing: Time.
         order_limits: Unfilled orders per account, `(seconds, count)`; the setup's win.
 
     Attributes:
-        markets: By the exchange's own name, `BTCUSDT`.
+        markets: By the exchange's own name, `BTCUSDT`; a further market of that name by `BTCUSDT:spot`.
         accounts: By name.
         on_order: Called with each `OrderEvent` of any account.
         on_balances: Called with an account, the assets that changed, and the time.
@@ -95,9 +95,16 @@ class Exchange:
         self.kind = kind
         limits = tuple(order_limits if setup.order_limits is None else setup.order_limits)
         now_ns = timing.now_ns()
-        markets = [Market(index, one, kind, seed=setup.seed, now_ns=now_ns) for index, one in enumerate(setup.markets)]
-        self.markets = {market.name: market for market in markets}
-        self.accounts = {one.name: Account(one, kind, limits) for one in setup.accounts}
+        markets = [
+            Market(index, one, one.kind or kind, seed=setup.seed, now_ns=now_ns)
+            for index, one in enumerate(setup.markets)
+        ]
+        self.markets: dict[str, Market] = {}
+        for market in markets:
+            key = f"{market.name}:{market.instrument.kind.value}" if market.name in self.markets else market.name
+            self.markets[key] = market
+        kinds = frozenset(market.instrument.kind for market in markets)
+        self.accounts = {one.name: Account(one, kinds, limits) for one in setup.accounts}
         self.on_order: list[Callable[[OrderEvent], None]] = []
         self.on_balances: list[Callable[[Account, frozenset[str], int], None]] = []
         self.on_change: list[Callable[[], None]] = []
@@ -111,6 +118,14 @@ class Exchange:
         for account in self.accounts.values():
             if key in account.keys:
                 return account, account.keys[key]
+        return None
+
+    def find(self, symbol: str) -> Market | None:
+        """Return a market by `BTC/USDT`, `BTCUSDT`, or with its kind `BTC/USDT:spot`; None when there is none."""
+        name, _, kind = symbol.replace("/", "").partition(":")
+        for market in self.markets.values():
+            if market.name == name and kind in {"", market.instrument.kind.value}:
+                return market
         return None
 
     # Operations of accounts

@@ -93,12 +93,13 @@ class GodView:
         return _known(accounts, name, "account")
 
     def market(self, symbol: str) -> Market:
-        """Return a market by either name, `BTC/USDT` or `BTCUSDT`.
+        """Return a market by either name, `BTC/USDT` or `BTCUSDT`, with `:spot` or `:linear` where both are traded.
 
         Raises:
             DomainError: If there is none of that name.
         """
-        return _known(self._exchange.markets, symbol.replace("/", ""), "symbol")
+        market = self._exchange.find(symbol)
+        return _known(self._exchange.markets, symbol, "symbol") if market is None else market
 
     def orders(self, account: str | None = None) -> list[VenueOrder]:
         """Return every order that ever was, oldest first."""

@@ -222,7 +222,8 @@ class OrderEvent:
         fill: With TRADE.
         request_id: Client id of the request that caused it where it has one of its own (a cancel's), else empty.
         number: Rises by one with each event of the venue: an execution id.
-        reason: Why it expired; `Refusal`-like words of the matching engine, or empty.
+        reason: Why it expired, in the matching engine's words (`Reject`), or empty.
+        counter_order_id: With SELF_TRADE, the account's other order; 0 where it is not known.
     """
 
     kind: OrderEventKind
@@ -232,3 +233,4 @@ class OrderEvent:
     fill: VenueFill | None = None
     request_id: str = ""
     reason: str = ""
+    counter_order_id: int = 0

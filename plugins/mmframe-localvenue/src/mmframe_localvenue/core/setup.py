@@ -70,6 +70,8 @@ class AccountSetup:
             settlement asset on derivatives.
         fee_asset_price: Price of one unit of `fee_asset`, in quote units of every market.
         leverage: Notional per margin on derivatives.
+        has_dead_man_switch: Whether the exchange grants it the cancelling of orders on disconnection, where that is a
+            privilege.
     """
 
     name: str = "main"
@@ -82,6 +84,7 @@ class AccountSetup:
     fee_asset: str | None = None
     fee_asset_price: Decimal = Decimal(600)
     leverage: int = 20
+    has_dead_man_switch: bool = False
 
 
 @attrs.frozen
@@ -113,6 +116,8 @@ class MarketSetup:
 
     Attributes:
         symbol: Unified name, `BASE/QUOTE`; the exchange's own name is the same without the slash.
+        kind: How positions settle; None takes the dialect's. Only a dialect whose exchange trades several kinds under
+            one roof takes another one.
         price: Where the still book is centred, or the crowd begins.
         max_price: Highest price of an order.
         max_size: Largest order, base units.
@@ -127,6 +132,7 @@ class MarketSetup:
     """
 
     symbol: str = "BTC/USDT"
+    kind: InstrumentKind | None = None
     price: Decimal = Decimal(50_000)
     tick_size: Decimal = Decimal("0.01")
     lot_size: Decimal = Decimal("0.00001")
@@ -193,7 +199,7 @@ class VenueSetup:
         if not self.markets or not self.accounts:
             msg = "venue: expected at least one market and one account"
             raise DomainError(msg)
-        _check_unique("markets", [market.symbol for market in self.markets])
+        _check_unique("markets", [f"{market.symbol} {market.kind}" for market in self.markets])
         _check_unique("accounts", [account.name for account in self.accounts])
         _check_unique("keys", [key.key for account in self.accounts for key in account.keys])
 
