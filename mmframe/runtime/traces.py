@@ -100,7 +100,10 @@ def _written_ns(journal: Path) -> int:
     times = [0]
     for path in (journal, journal.with_name(journal.name + "-wal")):
         try:
-            times.append(path.stat().st_mtime_ns)
+            status = path.stat()
         except OSError:
             continue
+        # A reader, too, leaves a log behind: an empty one.
+        if status.st_size:
+            times.append(status.st_mtime_ns)
     return max(times)

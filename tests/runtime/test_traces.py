@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+
+import pytest
+
+from mmframe.runtime.journal import Journal, RecordedInstrument, RunHeader
+from mmframe.runtime.journal.lock import lock_holder
+from mmframe.runtime.traces import RunTraces
+
+
+def header(strategy="maker", mode="live"):
+    return RunHeader(
+        run_id="5f",
+        strategy=strategy,
+        mode=mode,
+        strategy_file="strategy.toml",
+        strategy_hash="",
+        started_ns=1,
+        instruments=(RecordedInstrument("BTC/USDT", Decimal("0.01"), Decimal("0.001")),),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "mmframe-runs"
+    path.mkdir()
+    return path
+
+
+def traces(folder, journal=None):
+    return RunTraces.of(folder.parent / "strategy.toml", "maker", journal)
+
+
+def test_a_journal_that_is_being_written_tells_by_whom(folder):
+    path = folder / "maker-1.journal"
+
+    with Journal.create(path, header()):
+        (process,) = traces(folder).processes()
+        during = lock_holder(path), process.is_alive(), str(process)
+
+    assert (during[0].pid, during[0].run_id, *during[1:]) == (os.getpid(), "5f", True, f"process {os.getpid()}")
+    assert lock_holder(path) is None
+    assert not process.is_alive()
+    assert traces(folder).processes() == ()
+
+
+def test_asking_who_writes_a_journal_does_not_keep_its_writer_out(folder):
+    path = folder / "maker-1.journal"
+    Journal.create(path, header()).close()
+
+    assert lock_holder(path) is None
+    following, _ = Journal.reopen(path, header())
+    following.close()
+
+
+def test_only_live_runs_of_the_strategy_count(folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere.journal"
+    for path, about in (
+        (folder / "maker-1.journal", header()),
+        (folder / "maker-2.journal", header(mode="paper")),
+        (folder / "maker-two-1.journal", header("maker-two")),
+        (elsewhere, header()),
+    ):
+        Journal.create(path, about).close()
+    (folder / "damaged.journal").write_text("no database")
+
+    assert [path.name for path in traces(folder).journals] == ["maker-1.journal"]
+    assert [path.name for path in traces(folder, elsewhere).journals] == ["elsewhere.journal", "maker-1.journal"]
+
+
+def test_the_last_write_is_that_of_the_newest_journal_its_log_included(folder):
+    for number, written_ns in ((1, 5_000), (2, 3_000)):
+        path = folder / f"maker-{number}.journal"
+        Journal.create(path, header()).close()
+        os.utime(path, ns=(written_ns, written_ns))
+    found = traces(folder)
+    log = folder / "maker-2.journal-wal"
+    log.write_bytes(b"frame")
+    os.utime(log, ns=(9_000, 9_000))
+
+    assert RunTraces(found.journals[:1]).last_written_ns() == 5_000
+    assert found.last_written_ns() == 9_000
+    assert RunTraces(()).last_written_ns() is None
