@@ -47,6 +47,8 @@ class Fault(Enum):
     """Refused with 429 (or the exchange's word for it) and when to come again."""
     BANNED = "banned"
     """Refused with 418 (or the exchange's word for it) and when to come again."""
+    RACED = "raced"
+    """A stranger takes the order that the request names whole, just before it is carried out."""
     HTML = "html"
     """Carried out; the answer is a web page of a proxy, status 502 unless `status` says otherwise."""
 
@@ -67,9 +69,11 @@ class Fault(Enum):
     """The message is sent twice."""
     REORDER = "reorder"
     """The message is sent after the next one of its stream and connection."""
+    LATE = "late"
+    """The message is sent late; what comes after it does not wait."""
 
 
-REQUEST_FAULTS = frozenset(Fault) - {Fault.GAP, Fault.DUPLICATE, Fault.REORDER}
+REQUEST_FAULTS = frozenset(Fault) - {Fault.GAP, Fault.DUPLICATE, Fault.REORDER, Fault.LATE}
 STREAM_FAULTS = frozenset(
     {
         Fault.CORRUPT,
@@ -80,6 +84,7 @@ STREAM_FAULTS = frozenset(
         Fault.GAP,
         Fault.DUPLICATE,
         Fault.REORDER,
+        Fault.LATE,
     }
 )
 
@@ -94,7 +99,7 @@ class Injection:
         left: How often it is still to happen.
         used: How often it has happened.
         skip: How many requests or messages pass first.
-        delay_s: With LATE_*: how late, by the venue's clock; None waits for `release`.
+        delay_s: With LATE and LATE_*: how late, by the venue's clock; None waits for `release`.
         retry_after_s: With THROTTLED and BANNED.
         status: HTTP status where the fault lets one choose.
         code: With CLOSE.
@@ -160,6 +165,9 @@ class FaultScript:
     Args:
         clock: The venue's; its skew is set here.
         connections: Returns the open websockets.
+
+    Attributes:
+        on_restart: Called by `restart`; a dialect whose exchange documents what a restart looks like adds to it.
     """
 
     def __init__(self, clock: VenueClock, connections: Callable[[], tuple[Connection, ...]]) -> None:
@@ -169,6 +177,7 @@ class FaultScript:
         self.silent_roles: set[Role] = set()
         self.stale_roles: set[Role] = set()
         self.refused_roles: set[Role] = set()
+        self.on_restart: list[Callable[[], None]] = []
 
     def next(  # noqa: PLR0913 - each fault has its own figures
         self,
@@ -232,6 +241,11 @@ class FaultScript:
     def skew_clock(self, seconds: float) -> None:
         """Put the venue's clock ahead (or, negative, behind) of the real time."""
         self._clock.skew_ns = round(seconds * 1e9)
+
+    def restart(self) -> None:
+        """Let the exchange restart its services behind open connections, with what clients see of that by its docs."""
+        for hear in self.on_restart:
+            hear()
 
     def heal(self) -> None:
         """End everything that lasts, drop what has not happened yet, release what is held, and set the clock right."""

@@ -9,6 +9,7 @@ what is to be delivered. REST handlers then `await core.deliver(request, ...)`, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import time
 from contextlib import AsyncExitStack
@@ -239,6 +240,9 @@ class Core:
     ) -> Reply | None:
         fault = None if injection is None else injection.fault
         if injection is None or fault not in _REPLACING:
+            if fault is Fault.RACED and seen.account and seen.client_id:
+                with contextlib.suppress(DomainError):
+                    self.god.trade_against(seen.client_id, account=seen.account)
             seen.is_done = True
             return carry_out()
         refusals = {

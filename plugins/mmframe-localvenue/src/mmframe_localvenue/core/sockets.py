@@ -15,6 +15,8 @@ from mmframe_localvenue.core.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from anyio.abc import TaskGroup
+
     from mmframe_localvenue.core.exchange import VenueClock
     from mmframe_localvenue.core.faults import FaultScript, Injection
 
@@ -97,6 +99,7 @@ class Connection:
         self._held: dict[str, str] = {}
         self._is_over = False
         self._pong = anyio.Event()
+        self._tasks: TaskGroup | None = None
 
     @property
     def response(self) -> web.WebSocketResponse:
@@ -123,6 +126,7 @@ class Connection:
             tasks.start_soon(self._write)
             tasks.start_soon(self._keep_alive)
             tasks.start_soon(self._end_of_life)
+            self._tasks = tasks
             try:
                 await self._read(on_text)
             finally:
@@ -187,8 +191,14 @@ class Connection:
                 self.close_soon(injection.code)
             case Fault.CUT:
                 self.cut()
+            case Fault.LATE if self._tasks is not None:
+                self._tasks.start_soon(self._put_late, injection, text)
             case _:
                 pass  # GAP: its numbers are used up, the message is not sent.
+
+    async def _put_late(self, injection: Injection, text: str) -> None:
+        await injection.hold(self._clock)
+        self._put(text)
 
     async def _write(self) -> None:
         while True:
