@@ -112,6 +112,7 @@ class Exchange:
         self._last_order_id = _FIRST_ORDER_ID
         self._last_event = 0
         self._touched: dict[str, set[str]] = {}
+        self._acting: VenueOrder | None = None
 
     def owner_of(self, key: str) -> tuple[Account, ApiKey] | None:
         """Return the account of a key and the key; None when nobody has it."""
@@ -184,8 +185,7 @@ class Exchange:
         order.engine_id = known.order_id
         self._by_engine[market.index, known.order_id] = order
         order.is_working = known.status is not OrderStatus.REJECTED
-        self.settle(market, now_ns)
-        self._end_taker(order, known, now_ns)
+        self._settle_taker(order, known, now_ns)
         self._tell_balances(now_ns)
         return order
 
@@ -257,9 +257,8 @@ class Exchange:
         order.amends += 1
         order.updated_ns = now_ns
         self._tell(OrderEventKind.AMENDED, order, now_ns)
-        self.settle(market, now_ns)
         if known is not None:
-            self._end_taker(order, known, now_ns)
+            self._settle_taker(order, known, now_ns)
         self._tell_balances(now_ns)
 
     # Everybody else
@@ -317,7 +316,8 @@ class Exchange:
             order = self._by_engine.get((market.index, engine_order.order_id))
             if order is not None:
                 self._end(order, OrderState.SELF_TRADE, now_ns)
-                self._tell(OrderEventKind.SELF_TRADE, order, now_ns)
+                counter = 0 if self._acting is None else self._acting.order_id
+                self._tell(OrderEventKind.SELF_TRADE, order, now_ns, counter_order_id=counter)
         market.publish(executions, now_ns)
         for hear in self.on_change:
             hear()
@@ -395,14 +395,32 @@ class Exchange:
                 window.add(_MAKER_RETURN if is_maker else _TAKER_RETURN, now_ns)
         self._tell(OrderEventKind.TRADE, order, now_ns, fill=fill)
 
-    def _end_taker(self, order: VenueOrder, known: Order, now_ns: int) -> None:
-        """Say how a new order ended that neither rests nor was filled whole."""
+    def _settle_taker(self, order: VenueOrder, known: Order, now_ns: int) -> None:
+        """Settle what an order did on its way in, and say how it ended if it neither rests nor was filled whole."""
+        market = order.market
+        counter = self._own_counter(order, known)
+        self._acting = order
+        self.settle(market, now_ns)
+        self._acting = None
         if not order.state.is_open or known.status is OrderStatus.OPEN:
             return
         is_self_trade = known.reject is Reject.SELF_TRADE
         self._end(order, OrderState.SELF_TRADE if is_self_trade else OrderState.EXPIRED, now_ns)
         kind = OrderEventKind.SELF_TRADE if is_self_trade else OrderEventKind.EXPIRED
-        self._tell(kind, order, now_ns, reason=known.reject.value)
+        self._tell(kind, order, now_ns, reason=known.reject.value, counter_order_id=counter)
+
+    def _own_counter(self, order: VenueOrder, known: Order) -> int:
+        """Return the id of the account's own order that a self-trade prevention was about; 0 for none."""
+        if known.reject is not Reject.SELF_TRADE:
+            return 0
+        market = order.market
+        resting = list(market.engine.prevented[-1:])
+        if not resting:
+            other = Side.SELL if order.side is Side.BUY else Side.BUY
+            best = market.engine.best(other)
+            resting = [one for one in market.engine.orders_at(other, best) if one.owner == known.owner][:1]
+        counter = self._by_engine.get((market.index, resting[0].order_id)) if resting else None
+        return 0 if counter is None else counter.order_id
 
     def _end(self, order: VenueOrder, state: OrderState, now_ns: int) -> None:
         order.account.lock(order, -order.leaves_lots)
@@ -456,9 +474,19 @@ class Exchange:
         fill: VenueFill | None = None,
         request_id: str = "",
         reason: str = "",
+        counter_order_id: int = 0,
     ) -> None:
         self._last_event += 1
-        event = OrderEvent(kind, order, now_ns, self._last_event, fill=fill, request_id=request_id, reason=reason)
+        event = OrderEvent(
+            kind,
+            order,
+            now_ns,
+            self._last_event,
+            fill=fill,
+            request_id=request_id,
+            reason=reason,
+            counter_order_id=counter_order_id,
+        )
         for hear in self.on_order:
             hear(event)
 
