@@ -1,20 +1,23 @@
-"""The plugin `bybit`: hands over the feeds `spot` and `linear`, and the history `capture`."""
+"""The plugin `bybit`: hands over the feeds and venues `spot` and `linear`, and the history `capture`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmframe.plugin import FeedSpec, HistorySpec, hookimpl
+from mmframe.plugin import FeedSpec, HistorySpec, Mode, VenueSpec, hookimpl
 from mmframe_bybit.options import CaptureOptions, FeedOptions
+from mmframe_bybit.trading.options import VenueOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+    from mmframe.domain.findings import Finding
     from mmframe.plugin import BuildContext
     from mmframe_bybit.capture import CaptureHistory
     from mmframe_bybit.feed import LiveFeed
+    from mmframe_bybit.trading.venue import LiveVenue
 
-__all__ = ["FEEDS", "HISTORIES", "MMFRAME_API"]
+__all__ = ["FEEDS", "HISTORIES", "MMFRAME_API", "VENUES"]
 
 MMFRAME_API = 1
 
@@ -45,6 +48,18 @@ def _replay(category: str) -> Callable[[FeedOptions], Mapping[str, object]]:
         return {"use": "bybit/capture", "category": category, "depth": options.depth, "on_bad_frame": "skip"}
 
     return keys
+
+
+_VENUE_DESCRIPTION = """\
+Limit orders, post-only unless told otherwise, over the trade websocket while it is connected, else by HTTP. An
+acknowledged request is no evidence: orders are told as the private stream shows them, fills by its executions, each
+once. A reply with a code that certainly had no effect is a refusal; without a clear answer the order is UNKNOWN and is
+queried (open, recent and past orders, executions). After a break of the stream everything that may have been missed is
+asked for before the venue is up again. Needs a unified account, for linear in one-way mode, and steps of price and size
+as the exchange has them. Every order bears a self-match setting; an amend names the whole size.
+
+Source: the exchange's v5 documentation of trade, account and private websocket topics.
+"""
 
 
 def _build(options: CaptureOptions, context: BuildContext) -> CaptureHistory:
@@ -84,6 +99,52 @@ FEEDS = (
     ),
 )
 
+
+def _build_spot_venue(options: VenueOptions, context: BuildContext) -> LiveVenue:
+    from mmframe_bybit.trading.venue import LiveVenue  # noqa: PLC0415
+
+    return LiveVenue("spot", options, context)
+
+
+def _build_linear_venue(options: VenueOptions, context: BuildContext) -> LiveVenue:
+    from mmframe_bybit.trading.venue import LiveVenue  # noqa: PLC0415
+
+    return LiveVenue("linear", options, context)
+
+
+def _examine_spot(options: VenueOptions, context: BuildContext) -> Awaitable[Sequence[Finding]]:
+    from mmframe_bybit.trading.doctor import examine  # noqa: PLC0415
+
+    return examine("spot", options, context)
+
+
+def _examine_linear(options: VenueOptions, context: BuildContext) -> Awaitable[Sequence[Finding]]:
+    from mmframe_bybit.trading.doctor import examine  # noqa: PLC0415
+
+    return examine("linear", options, context)
+
+
+VENUES = (
+    VenueSpec(
+        name="spot",
+        summary="Orders on v5 spot markets of a unified account.",
+        description=_VENUE_DESCRIPTION,
+        build=_build_spot_venue,
+        options=VenueOptions,
+        modes=frozenset({Mode.LIVE}),
+        doctor=_examine_spot,
+    ),
+    VenueSpec(
+        name="linear",
+        summary="Orders on v5 linear perpetuals of a unified account, in one-way mode.",
+        description=_VENUE_DESCRIPTION,
+        build=_build_linear_venue,
+        options=VenueOptions,
+        modes=frozenset({Mode.LIVE}),
+        doctor=_examine_linear,
+    ),
+)
+
 HISTORIES = (
     HistorySpec(
         name="capture",
@@ -99,6 +160,12 @@ HISTORIES = (
 def mmframe_register_feeds() -> Iterable[FeedSpec]:
     """Return the plugin's feeds."""
     return FEEDS
+
+
+@hookimpl
+def mmframe_register_venues() -> Iterable[VenueSpec]:
+    """Return the plugin's venues."""
+    return VENUES
 
 
 @hookimpl
