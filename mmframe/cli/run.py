@@ -296,6 +296,9 @@ def _display(plan: Plan, stop: StopRequest, *, is_quiet: bool) -> tuple[Plan, Ru
 
 
 def _after_abort(plan: Plan) -> str:
+    if plan.mode is Mode.LIVE:
+        kill = f"{program_name()} kill {shlex.quote(str(plan.strategy_file))}"
+        return f"orders may be left at the venue; `{kill}` removes them"
     if plan.journal.path is None:
         return "orders may be left at the venue, and no journal knows them"
     files = (str(plan.strategy_file), str(plan.journal.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socketserver
@@ -200,6 +201,34 @@ def start(environment, tmp_path):
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def start_on_terminal(environment, tmp_path):
+    """Run a command line on a terminal, answer its question, and return what it showed and its status."""
+    pty = pytest.importorskip("pty")
+
+    def run(*words, answer=""):
+        ours, its = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mmframe", *map(str, words)],
+            cwd=tmp_path,
+            env={**environment, "NO_COLOR": "1", "TERM": "dumb"},
+            stdin=its,
+            stdout=its,
+            stderr=its,
+        )
+        os.close(its)
+        os.write(ours, f"{answer}\n".encode())
+        shown = b""
+        # A terminal that nobody holds any more ends with an error instead of an end.
+        with contextlib.suppress(OSError):
+            while part := os.read(ours, 4096):
+                shown += part
+        os.close(ours)
+        return shown.decode().replace("\r\n", "\n"), process.wait(timeout=WITHIN_S)
+
+    return run
 
 
 @pytest.fixture

@@ -205,6 +205,16 @@ def test_a_person_reads_the_findings_and_a_program_too(mmframe, strategy, exchan
 
 
 @pytest.mark.slow
+def test_on_a_terminal_there_is_a_table_that_says_the_same(start_on_terminal, strategy, exchange):
+    shown, status = start_on_terminal("doctor", strategy(absence_delay_ms=6_000))
+
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert status == 0
+    assert "ok key permissions trade" in lines
+    assert "'little' can run live: nothing failed, 0 warnings." in lines
+
+
+@pytest.mark.slow
 def test_a_key_that_can_withdraw_keeps_a_live_run_from_starting(mmframe, strategy, exchange):
     exchange.can_withdraw = True
     file = strategy(absence_delay_ms=6_000)

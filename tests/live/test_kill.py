@@ -218,6 +218,19 @@ def test_a_kill_that_was_not_meant_like_this_does_nothing(mmframe, exchange, str
     assert exchange.requests == []
 
 
+@pytest.mark.parametrize(("answer", "status"), [("n", 130), ("y", 0)], ids=["no", "yes"])
+def test_on_a_terminal_it_asks(start_on_terminal, exchange, strategy, answer, status):
+    file = strategy()
+    exchange.place(f"{PREFIX}1-1")
+
+    shown, ended = start_on_terminal("kill", file, answer=answer)
+
+    assert "Stop 'little' and cancel EVERY order of the account in BTC/USDT at wire/orders? [y/N]: " in shown
+    assert ended == status
+    assert KillSwitch.of(file, "little").is_set() is (answer == "y")
+    assert bool(exchange.open_orders()) is (answer == "n")
+
+
 def test_a_killed_strategy_does_not_start_until_it_is_released(mmframe, start, exchange, strategy):
     file = strategy()
     killed(mmframe, file, "--reason", "lunch")

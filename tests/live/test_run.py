@@ -73,3 +73,18 @@ def test_paper_runs_where_the_key_is_not_even_set(mmframe, exchange, strategy):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["mode"] == "paper"
     assert exchange.requests == []
+
+
+def test_an_aborted_live_run_names_the_command_that_removes_what_it_left(start, exchange, strategy):
+    file = strategy()
+    process = start("-m", "mmframe", "run", file, "--mode", "live", "--yes-live")
+    exchange.wait_for(lambda exchange: len(exchange.open_orders()) >= 2)
+    exchange.deaf_to = {"cancel", "cancel_all"}
+
+    process.send_signal(signal.SIGINT)
+    exchange.wait_for(lambda exchange: {"cancel", "cancel_all"} & set(exchange.requests))
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert f"orders may be left at the venue; `mmframe kill {file}` removes them" in stderr
