@@ -503,6 +503,123 @@ _VENUE = (
     ),
 )
 
+_LIVE_VENUE = (
+    Case(
+        "MM-L01",
+        "It begins down, tells balances and positions, and only then that it is up.",
+        "An engine that quotes before it knows what it owns quotes on a guess.",
+        "Emit BalanceUpdate (and PositionReport) from REST before the first VenueStatus(is_up=True).",
+    ),
+    Case(
+        "MM-L02",
+        "It declares itself live and refuses anything but an Approved with TypeError.",
+        "The driver's clock and the gate's limits hang on it.",
+        "capabilities.is_virtual=False, next_event_ns=NEVER_NS; `execute` checks the type first.",
+    ),
+    Case(
+        "MM-L03",
+        "A submit is told OPEN with the exchange's own id once the exchange has it.",
+        "An acknowledgement that is no evidence makes the engine count on an order that is not there.",
+        "Translate the exchange's order state, not the receipt of the request.",
+    ),
+    Case(
+        "MM-L04",
+        "Each execution is told as a Fill, before the update that ends its order, with price, side, fee and asset.",
+        "Position and profit are the sum of fills.",
+        "Make fills from executions, not from cumulated sizes; queue them before the order's update.",
+    ),
+    Case(
+        "MM-L05",
+        "A submit whose reply is lost is UNKNOWN, is found by a query, and was sent once.",
+        "Sending again doubles the exposure; calling it rejected forgets it.",
+        "Answer UNKNOWN on a timeout or a broken connection; repeat nothing.",
+    ),
+    Case(
+        "MM-L06",
+        "A submit that was lost on its way is UNKNOWN, then NOT_FOUND by a query, and was not sent again.",
+        "Only the exchange can say that there is no order.",
+        "Answer a query NOT_FOUND when order, open orders and trades know nothing of the id.",
+    ),
+    Case(
+        "MM-L07",
+        "An answer by which the exchange itself does not know the outcome is UNKNOWN.",
+        "A 5xx after execution is everyday life at an exchange.",
+        "Sort error codes into definitive ones and the rest; the rest is UNKNOWN.",
+    ),
+    Case(
+        "MM-L08",
+        "A cancel of an order that is not there is UNCHANGED without a size.",
+        "It may have filled; calling it canceled loses a position.",
+        "Translate 'unknown order' of a cancel into OrderStatus.UNCHANGED with size_lots=0.",
+    ),
+    Case(
+        "MM-L09",
+        "A cancel is told CANCELED, and the fills before it are told.",
+        "A partly filled order that is canceled leaves a position.",
+        "Tell filled_lots with the cancel; fetch executions that the stream has not told.",
+    ),
+    Case(
+        "MM-L10",
+        "The list of open orders is the exchange's whole list, orders of others included.",
+        "A run starts and stops by it.",
+        "Ask every page; keep orders with foreign client ids.",
+    ),
+    Case(
+        "MM-L11",
+        "After CancelAll every order was told CANCELED and none is left.",
+        "A stop must leave nothing behind.",
+        "Some exchanges cancel a bounded number at once: ask again until nothing is left.",
+    ),
+    Case(
+        "MM-L12",
+        "What another hand does to our orders is told.",
+        "A person at the web page is a normal part of a trading day.",
+        "Translate every order message of the private stream, asked for or not.",
+    ),
+    Case(
+        "MM-L13",
+        "A broken private stream is told at once, and 'up' comes after the fills that were missed.",
+        "Quoting on an account that one cannot see is how positions run away.",
+        "On reconnect fetch executions since the last one seen, with a margin, then say up.",
+    ),
+    Case(
+        "MM-L14",
+        "One execution has one trade id, whether a stream, a backfill or a query tells it.",
+        "Fills are counted once by it.",
+        "Use the exchange's trade or execution id everywhere, never a number of your own.",
+    ),
+    Case(
+        "MM-L15",
+        "A post-only order that would take is REJECTED and trades nothing.",
+        "A maker's profit is a few basis points; a taker's fee eats it.",
+        "Use the exchange's post-only; translate its way of refusing it, often a cancel, into REJECTED.",
+    ),
+    Case(
+        "MM-L16",
+        "Amend and replace end as told: the size that was asked to rest, under the id that was told.",
+        "The gate reserves exposure by it.",
+        "`leaves_lots` rests beside what is filled: most exchanges want the whole size.",
+    ),
+    Case(
+        "MM-L17",
+        "A request before it is up is answered, and REJECTED only if it did not leave.",
+        "A request without an answer blocks its side.",
+        "Queue with a bound, or refuse at once.",
+    ),
+    Case(
+        "MM-L18",
+        "No secret is in a log record, an event or a repr.",
+        "Logs are sent to people and services that must not trade.",
+        "Reveal a Secret only where bytes are signed; log paths, never queries or headers.",
+    ),
+    Case(
+        "MM-L19",
+        "`run` ends when it is cancelled.",
+        "A run that cannot end cannot say what it left behind.",
+        "Shield only what is short; close sockets with a deadline.",
+    ),
+)
+
 _PLUGIN = (
     Case(
         "MM-P01",
@@ -591,7 +708,9 @@ _PLUGIN = (
 )
 
 CASES: dict[str, Case] = {
-    case.id: case for cases in (_PLUGIN, _BOOK, _SIGNAL, _OPTIMIZER, _RISK, _HISTORY, _FEED, _VENUE) for case in cases
+    case.id: case
+    for cases in (_PLUGIN, _BOOK, _SIGNAL, _OPTIMIZER, _RISK, _HISTORY, _FEED, _VENUE, _LIVE_VENUE)
+    for case in cases
 }
 """Every case by id."""
 
@@ -604,6 +723,7 @@ _GROUPS = (
     ("History", "HistoryConformance", _HISTORY),
     ("Feed", "FeedConformance", _FEED),
     ("Venue", "VenueConformance", _VENUE),
+    ("Live venue", "LiveVenueConformance", _LIVE_VENUE),
 )
 
 

@@ -3,6 +3,7 @@
 from mmframe.testing.conformance.book import BookConformance
 from mmframe.testing.conformance.feed import FeedConformance
 from mmframe.testing.conformance.history import HistoryConformance
+from mmframe.testing.conformance.live_venue import LiveVenueConformance, VenuePeer
 from mmframe.testing.conformance.optimizer import OptimizerConformance
 from mmframe.testing.conformance.plugin import PluginConformance
 from mmframe.testing.conformance.risk import RiskControlConformance
@@ -13,9 +14,11 @@ __all__ = [
     "BookConformance",
     "FeedConformance",
     "HistoryConformance",
+    "LiveVenueConformance",
     "OptimizerConformance",
     "PluginConformance",
     "RiskControlConformance",
     "SignalConformance",
     "VenueConformance",
+    "VenuePeer",
 ]

@@ -1,6 +1,6 @@
 """Conformance of venues: every request answered, fills honest, cancel-all final. Virtual ones meet a market.
 
-A live venue is held to V01 here; the rest needs its exchange, or a local server that speaks its protocol.
+A live venue is held to V01 here, and to the cases of `LiveVenueConformance` against a server that speaks its protocol.
 """
 
 from __future__ import annotations
