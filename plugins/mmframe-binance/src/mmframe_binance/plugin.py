@@ -1,11 +1,12 @@
-"""The plugin `binance`: hands over the history `capture` and the live feeds `spot` and `usdm`."""
+"""The plugin `binance`: hands over the history `capture`, the live feeds and the venues `spot` and `usdm`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmframe.plugin import FeedSpec, HistorySpec, hookimpl
+from mmframe.plugin import FeedSpec, HistorySpec, Mode, VenueSpec, hookimpl
 from mmframe_binance.options import CaptureOptions, FeedOptions, SpotOptions, UsdmOptions
+from mmframe_binance.trading.options import SpotTradingOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
     from mmframe.plugin import BuildContext
     from mmframe_binance.capture import CaptureHistory
     from mmframe_binance.feed import LiveFeed
+    from mmframe_binance.trading.spot import SpotVenue
 
-__all__ = ["FEEDS", "HISTORIES", "MMFRAME_API"]
+__all__ = ["FEEDS", "HISTORIES", "MMFRAME_API", "VENUES"]
 
 MMFRAME_API = 1
 
@@ -36,6 +38,17 @@ the exchange's own cut a new connection takes over from the old one, and what bo
 asked for tick and lot sizes: the strategy file must say `tick_size` and `lot_size` of each market.
 
 Source: the exchange's documentation of market streams and of managing a local order book.
+"""
+
+
+_SPOT_VENUE_DESCRIPTION = """\
+Orders go over the websocket API (`LIMIT_MAKER` when post-only), the account's events come on the same socket, questions
+over REST. Another price is one cancel-and-replace, a smaller size an amend that keeps the place in the queue. The venue
+is up once the clock is known, the account's events are subscribed to, balances are told and missed fills were fetched.
+A request without a clear answer is asked for and never sent again; what each error code leads to is in the reference of
+error codes. There is no dead-man switch on spot.
+
+Source: the exchange's documentation of REST, websocket API and user data streams.
 """
 
 
@@ -67,6 +80,12 @@ def _build_usdm(options: UsdmOptions, context: BuildContext) -> LiveFeed:
     return LiveFeed(USDM, options, context)
 
 
+def _build_spot_venue(options: SpotTradingOptions, context: BuildContext) -> SpotVenue:
+    from mmframe_binance.trading.spot import SpotVenue  # noqa: PLC0415 - asking for the spec loads no network library
+
+    return SpotVenue(options, context)
+
+
 FEEDS = (
     FeedSpec(
         name="spot",
@@ -83,6 +102,17 @@ FEEDS = (
         build=_build_usdm,
         options=UsdmOptions,
         replay=_replay("usdm"),
+    ),
+)
+
+VENUES = (
+    VenueSpec(
+        name="spot",
+        summary="Orders on spot markets.",
+        description=_SPOT_VENUE_DESCRIPTION,
+        build=_build_spot_venue,
+        options=SpotTradingOptions,
+        modes=frozenset({Mode.LIVE}),
     ),
 )
 
@@ -107,3 +137,9 @@ def mmframe_register_histories() -> Iterable[HistorySpec]:
 def mmframe_register_feeds() -> Iterable[FeedSpec]:
     """Return the plugin's feeds."""
     return FEEDS
+
+
+@hookimpl
+def mmframe_register_venues() -> Iterable[VenueSpec]:
+    """Return the plugin's venues."""
+    return VENUES

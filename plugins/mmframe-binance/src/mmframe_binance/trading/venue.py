@@ -1,0 +1,1121 @@
+"""What the venues `spot` and `usdm` have in common: a queue in, events out, and only evidence in between.
+
+`execute` queues. `run` sends each request once, listens to the private stream and says that the venue is up only when
+nothing can be missing. No request that may have left is ever sent again; what became of it is asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import anyio
+import attrs
+import msgspec
+
+from mmframe.domain.market import NEVER_NS, Side
+from mmframe.domain.orders import (
+    ALL_MARKETS,
+    Amend,
+    Approved,
+    BalanceUpdate,
+    Cancel,
+    CancelAll,
+    Fill,
+    OpenOrdersReport,
+    OrderReport,
+    OrderStatus,
+    OrderUpdate,
+    QueryOpenOrders,
+    QueryOrder,
+    Replace,
+    Request,
+    Submit,
+    TimeInForce,
+    VenueStatus,
+)
+from mmframe.errors import DomainError, VenueError
+from mmframe.net.backoff import Backoff
+from mmframe.net.budget import Lane
+from mmframe.net.events import Disconnected, Frame, Overflow, Retired
+from mmframe.net.http import HttpLimits, HttpSession
+from mmframe.net.redact import require_proxy_url
+from mmframe.net.request import NotSent
+from mmframe.net.timing import Timing
+from mmframe.net.websocket import WebsocketLimits
+from mmframe_binance.trading.client import Client, Done, Outcome, Refused, Unclear
+from mmframe_binance.trading.clock import ClockOffset
+from mmframe_binance.trading.errors import Verdict
+from mmframe_binance.trading.filters import SymbolRules
+from mmframe_binance.trading.limits import TradingLimits
+from mmframe_binance.trading.orders import OUR_PREFIX, KnownOrders, own_id
+from mmframe_binance.trading.signing import make_signer, require_key_type
+from mmframe_binance.trading.wire import (
+    ExchangeInfo,
+    OrderAnswer,
+    ServerTime,
+    TradeLine,
+    WireError,
+    decoded,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+    from anyio.abc import TaskGroup
+
+    from mmframe.domain.instrument import Instrument
+    from mmframe.domain.orders import Action, VenueCapabilities, VenueEvent
+    from mmframe.net.websocket import WebsocketSession
+    from mmframe.plugin import BuildContext
+    from mmframe_binance.trading.calls import Call, Calls
+    from mmframe_binance.trading.errors import ErrorCode
+    from mmframe_binance.trading.options import TradingOptions
+    from mmframe_binance.trading.orders import KnownOrder
+
+__all__ = [
+    "MS_NS",
+    "NOT_EXECUTED",
+    "ORDER_STATUSES",
+    "Execution",
+    "NotYetError",
+    "TradingProduct",
+    "TradingVenue",
+    "VenueCounts",
+    "absence_delay_ns",
+    "is_post_only",
+    "measure_clock",
+]
+
+MS_NS = 1_000_000
+_SECOND_NS = 1_000_000_000
+
+_QUEUED_MAX = 256
+"""Requests that wait to be sent; at the bound a further one is refused at once."""
+
+_IN_FLIGHT_MAX = 64
+"""Requests under way; cancels may be as many again."""
+
+_EVENTS_MAX = 65_536
+"""Events that wait for the driver; at the bound the private stream is no longer read, until it overflows itself."""
+
+_CLOCK_SAMPLES = 3
+_ENGINE_TIMEOUT_S = 10
+_ABSENCE_MARGIN_S = 2
+_FILLS_GRACE_S = 0.2
+"""How long the stream gets to tell fills that an answer counts, before they are fetched."""
+
+_FILLS_LOOK_S = 0.02
+_TRADES_PAGE = 1000
+_TRADE_PAGES_MAX = 50
+_LOOKUP_MAX_NS = 23 * 3600 * _SECOND_NS
+"""Trades are listed by time for a day at most; for longer gaps they are listed from the last known one."""
+
+ORDER_STATUSES = {
+    "NEW": OrderStatus.OPEN,
+    "PENDING_NEW": OrderStatus.OPEN,
+    "PARTIALLY_FILLED": OrderStatus.OPEN,
+    "PENDING_CANCEL": OrderStatus.OPEN,
+    "FILLED": OrderStatus.FILLED,
+    "CANCELED": OrderStatus.CANCELED,
+    "EXPIRED": OrderStatus.EXPIRED,
+    "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
+    "REJECTED": OrderStatus.REJECTED,
+}
+_OVERTAKEN = frozenset({Request.SUBMIT, Request.AMEND})
+_ENDS = frozenset({OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
+NOT_EXECUTED = frozenset({Verdict.REFUSED, Verdict.FATAL, Verdict.THROTTLED, Verdict.CLOCK})
+_LANES: dict[type[Any], Lane] = {
+    Cancel: Lane.CANCEL,
+    CancelAll: Lane.CANCEL,
+    Submit: Lane.ORDER,
+    Amend: Lane.ORDER,
+    Replace: Lane.ORDER,
+    QueryOrder: Lane.QUERY,
+    QueryOpenOrders: Lane.QUERY,
+}
+_ADDS_RISK = (Submit, Amend, Replace)
+
+
+class NotYetError(Exception):
+    """A step on the way up failed; it is tried again."""
+
+
+@attrs.frozen
+class TradingProduct:
+    """What differs between the products.
+
+    Attributes:
+        name: As in `use = "binance/NAME"`.
+        calls: Requests that both have.
+        errors: Its table of error codes.
+        weight_a_minute: Documented limit, until the exchange's own list is read.
+        orders: The same on new orders, by length of the window.
+        takes_symbols: Whether `exchangeInfo` can be asked for some symbols only.
+    """
+
+    name: str
+    calls: Calls
+    errors: Mapping[int, ErrorCode]
+    weight_a_minute: int
+    orders: Mapping[str, int]
+    takes_symbols: bool
+
+
+@attrs.define
+class VenueCounts:
+    """What went wrong and was dealt with.
+
+    Attributes:
+        lost_streams: Times that no private stream was left.
+        backfilled_fills: Fills that REST told and the stream had not.
+        bad_frames: Private frames and answers that could not be read.
+        refused_unsent: Requests that were refused without being sent.
+        unanswered_queries: Queries whose answer could not be had; the engine asks again.
+    """
+
+    lost_streams: int = 0
+    backfilled_fills: int = 0
+    bad_frames: int = 0
+    refused_unsent: int = 0
+    unanswered_queries: int = 0
+
+
+class Execution(NamedTuple):
+    """One execution, however it was told."""
+
+    trade_id: int
+    side: Side
+    price: str
+    size: str
+    fee: str
+    fee_asset: str
+    is_maker: bool
+    time_ms: int
+
+
+class TradingVenue:
+    """One account's orders in the strategy's markets; spot and futures add their stream and how orders are changed.
+
+    Args:
+        product: Which one.
+        options: From the strategy file.
+        context: Gives markets, clock and randomness.
+        rest_url: Where to ask.
+        capabilities: What it can do.
+        timing: Clock and sleep; by default the context's clock and real sleep.
+
+    Attributes:
+        capabilities: What it can do.
+        next_event_ns: `NEVER_NS`: it is the network that says when.
+        counts: What went wrong and was dealt with.
+        clock: The exchange's clock against ours.
+
+    Raises:
+        DomainError: If an address is not allowed or the type of key cannot be used here.
+    """
+
+    next_event_ns = NEVER_NS
+
+    def __init__(  # noqa: PLR0913 - what a venue is made of, each thing by its name
+        self,
+        product: TradingProduct,
+        options: TradingOptions,
+        context: BuildContext,
+        *,
+        rest_url: str,
+        capabilities: VenueCapabilities,
+        timing: Timing | None = None,
+    ) -> None:
+        require_key_type(options.key_type)
+        if options.proxy_url is not None:
+            require_proxy_url(options.proxy_url)
+        self.capabilities = capabilities
+        self.counts = VenueCounts()
+        self.clock = ClockOffset()
+        self._product = product
+        self._options = options
+        self._rest_url = rest_url
+        self._timing = timing or Timing(context.clock)
+        self._randomness = context.random
+        self._logger = context.logger
+        self._instruments: tuple[Instrument, ...] = context.instruments
+        self._symbols = tuple(instrument.venue_symbol.upper() for instrument in context.instruments)
+        self._markets = {symbol: index for index, symbol in enumerate(self._symbols)}
+        self._limits = TradingLimits(product.weight_a_minute, product.orders)
+        self._rules: list[SymbolRules] = []
+        self._orders = KnownOrders()
+        self._queues: dict[Lane, deque[Action]] = {lane: deque() for lane in Lane}
+        self._in_flight = 0
+        self._events: deque[VenueEvent] = deque()
+        self._notify: Callable[[], None] = _nothing
+        self._work = anyio.Event()
+        self._room = anyio.Event()
+        self._clock_wanted = anyio.Event()
+        self._up_wanted = anyio.Event()
+        self._is_up = False
+        self._has_been_up = False
+        self._down_reason = ""
+        self._epoch = 0
+        """Raised with every break of what the private stream tells: what was fetched before it proves nothing."""
+        self._subscribed: set[int] = set()
+        self._latch = ""
+        self._last_trade_ms = [0 for _ in self._symbols]
+        self._last_trade_id = [0 for _ in self._symbols]
+        self._client: Client | None = None
+        self._tasks: TaskGroup | None = None
+        self._handlers: dict[type[Any], Callable[[Any], Coroutine[Any, Any, None]]] = {
+            Submit: self._submit,
+            Amend: self._amend,
+            Replace: self._replace,
+            Cancel: self._cancel,
+            CancelAll: self._cancel_all,
+            QueryOrder: self._query,
+            QueryOpenOrders: self._query_open_orders,
+        }
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {', '.join(self._symbols)}>"
+
+    # The port.
+
+    def execute(self, approved: Approved, now_ns: int) -> None:
+        """Queue one approved action; see `mmframe.ports.Venue`.
+
+        Raises:
+            TypeError: If it is not an `Approved`.
+        """
+        if type(approved) is not Approved:
+            msg = f"execute: expected an Approved, was {type(approved).__name__}"
+            raise TypeError(msg)
+        action = approved.action
+        if isinstance(action, _ADDS_RISK) and not self._is_up:
+            self._refuse(action, f"the venue is down: {self._latch or 'no private stream'}", now_ns)
+            return
+        if sum(len(queue) for queue in self._queues.values()) >= _QUEUED_MAX:
+            self._refuse(action, f"{_QUEUED_MAX} requests wait already", now_ns)
+            return
+        self._queues[_LANES[type(action)]].append(action)
+        self._work.set()
+
+    def poll(self, now_ns: int) -> Sequence[VenueEvent]:  # noqa: ARG002 - a live venue knows no future
+        """Return what is known, in order; each event once."""
+        events = list(self._events)
+        self._events.clear()
+        self._room.set()
+        return events
+
+    async def run(self, notify: Callable[[], None]) -> None:
+        """Connect, keep connected, send and receive until cancelled; see `mmframe.ports.Venue`.
+
+        Raises:
+            VenueError: If the exchange refuses the key, a market or its grid. It may come inside of an ExceptionGroup.
+            DomainError: If the key's secret is of another type than the options say.
+        """
+        self._notify = notify
+        signer = make_signer(self._options.key_type, self._options.api_secret)
+        async with HttpSession(
+            self._rest_url,
+            timing=self._timing,
+            proxy=self._options.proxy_url,
+            limits=HttpLimits(total_s=self._options.request_timeout_s),
+        ) as http:
+            self._client = self._made_client(http)
+            self._client.use_key(self._options.api_key.reveal(), signer)
+            await self._prepare()
+            try:
+                async with anyio.create_task_group() as tasks:
+                    self._tasks = tasks
+                    tasks.start_soon(self._dispatch)
+                    tasks.start_soon(self._keep_clock)
+                    tasks.start_soon(self._keep_up)
+                    tasks.start_soon(self._listen)
+                    self._start(tasks)
+            finally:
+                self._tasks = None
+                await self._leave()
+
+    # What a product adds.
+
+    def _start(self, tasks: TaskGroup) -> None:
+        """Start the private stream and what else the product keeps going."""
+        raise NotImplementedError
+
+    async def _leave(self) -> None:
+        """Do what is to be done when the run ends, quickly."""
+
+    @property
+    def _stream(self) -> WebsocketSession:
+        """Return the session of the private stream."""
+        raise NotImplementedError
+
+    def _on_frame(self, frame: Frame) -> None:
+        """Take one frame of the private stream.
+
+        Raises:
+            WireError: If it cannot be read.
+            DomainError: If it does not fit the strategy's grid.
+        """
+        raise NotImplementedError
+
+    async def _fetch_account(self) -> None:
+        """Tell the balances."""
+        raise NotImplementedError
+
+    async def _fetch_positions(self) -> None:
+        """Tell the positions, where there are any."""
+
+    def _place_fields(self, action: Submit) -> dict[str, str]:
+        """Return the parameters of a new order."""
+        raise NotImplementedError
+
+    def _cancel_fields(self, order: KnownOrder) -> dict[str, str]:
+        """Return the parameters of a cancel."""
+        raise NotImplementedError
+
+    def _check_rules(self, rules: SymbolRules) -> None:
+        """Refuse a market that does not allow what the options want.
+
+        Raises:
+            VenueError: With what to change.
+        """
+
+    async def _amend(self, action: Amend) -> None:
+        """Change a resting order."""
+        raise NotImplementedError
+
+    async def _replace(self, action: Replace) -> None:
+        """Cancel one order and place another."""
+        raise NotImplementedError
+
+    def _order_socket(self) -> WebsocketSession | None:
+        """Return the socket on which orders are sent now, None for REST."""
+        return None
+
+    # Coming up.
+
+    async def _prepare(self) -> None:
+        """Learn the clock, the limits and the rules, however long that takes; nothing is sent before."""
+        backoff = Backoff(self._randomness)
+        while True:
+            try:
+                await self._measure_clock()
+                await self._fetch_rules()
+            except NotYetError as error:
+                self._tell_down(str(error))
+                self._logger.warning("venue_not_ready", extra={"reason": str(error)})
+                await self._timing.sleep(backoff.next_delay_s())
+            else:
+                return
+
+    async def _measure_clock(self) -> None:
+        reason = await measure_clock(self._asking, self._product.calls.time, self.clock, self._timing)
+        if reason:
+            raise NotYetError(reason)
+
+    async def _fetch_rules(self) -> None:
+        fields = {}
+        if self._product.takes_symbols:
+            fields["symbols"] = msgspec.json.encode(self._symbols).decode()
+        outcome = await self._asking.ask(self._product.calls.exchange_info, fields)
+        info = decoded(self._required(outcome, "exchangeInfo"), ExchangeInfo, "exchangeInfo")
+        listed = {each.symbol: each for each in info.symbols}
+        rules = []
+        for symbol, instrument in zip(self._symbols, self._instruments, strict=True):
+            if symbol not in listed:
+                msg = f"{instrument.symbol}: expected a market that the exchange lists, was {symbol!r}"
+                raise VenueError(msg, hint="venue_symbol in [[markets]] gives it the exchange's name")
+            found = SymbolRules.of(listed[symbol])
+            problems = list(found.grid_problems(instrument))
+            if problems:
+                msg = f"{instrument.symbol}: {'; '.join(problems)}"
+                raise VenueError(msg, hint="set tick_size and lot_size in [[markets]] to the exchange's")
+            self._check_rules(found)
+            rules.append(found)
+        self._rules = rules
+        self._limits.use(info.rate_limits, self._timing.now_ns())
+
+    async def _keep_clock(self) -> None:
+        while True:
+            self._clock_wanted = anyio.Event()
+            with contextlib.suppress(TimeoutError):
+                await self._timing.within(self._options.clock_refresh_s, self._clock_wanted.wait)
+            try:
+                await self._measure_clock()
+            except NotYetError as error:
+                self._logger.warning("clock_not_measured", extra={"reason": str(error)})
+                await self._timing.sleep(1.0)
+
+    async def _keep_up(self) -> None:
+        """Say up when everything that may have been missed was told, as often as it takes."""
+        backoff = Backoff(self._randomness)
+        while True:
+            self._up_wanted = anyio.Event()
+            if self._is_up or not self._subscribed or self._latch:
+                await self._up_wanted.wait()
+                continue
+            epoch = self._epoch
+            try:
+                await self._catch_up()
+            except NotYetError as error:
+                self._logger.warning("venue_not_up", extra={"reason": str(error)})
+                await self._timing.sleep(backoff.next_delay_s())
+                continue
+            if epoch == self._epoch and self._subscribed and not self._latch:
+                backoff = Backoff(self._randomness)
+                self._is_up = self._has_been_up = True
+                self._tell(VenueStatus(is_up=True, receive_ns=self._timing.now_ns()))
+                self._logger.info("venue_up", extra={"markets": len(self._symbols)})
+
+    async def _catch_up(self) -> None:
+        if not self.clock.is_known:
+            await self._measure_clock()
+        await self._fetch_account()
+        for market in range(len(self._symbols)):
+            await self._backfill(market)
+            await self._tell_live_orders(market)
+        await self._fetch_positions()
+
+    async def _tell_live_orders(self, market: int) -> None:
+        """Tell how every order that was not over stands, as the exchange has it now."""
+        if next(self._orders.live(market), None) is None:
+            return
+        listed = {own_id(each.client_order_id): each for each in await self._fetch_open_orders(market)}
+        for order in list(self._orders.live(market)):
+            answer = listed.get(order.client_id)
+            if answer is None:
+                outcome = await self._ask_order(order)
+                if isinstance(outcome, Refused) and outcome.verdict is Verdict.GONE:
+                    continue  # Perhaps on its way; the engine asks until that is proved or refuted.
+                answer = decoded(self._required(outcome, "order"), OrderAnswer, "order")
+            await self._tell_order(order, answer, Request.STREAM, self._timing.now_ns())
+
+    def _required(self, outcome: Outcome, what: str) -> bytes:
+        """Return the body of an answer without which there is no going on.
+
+        Raises:
+            NotYetError: If it can be had later.
+            VenueError: If the exchange refuses for good.
+        """
+        if isinstance(outcome, Done):
+            return outcome.data
+        is_refused = isinstance(outcome, Refused) and outcome.verdict in {Verdict.REFUSED, Verdict.FATAL}
+        if is_refused and not self._has_been_up:
+            msg = f"{what}: expected an answer, was refused: {outcome.reason}"
+            raise VenueError(msg, hint="`mmframe doctor` looks at key, permissions, clock and markets one by one")
+        raise NotYetError(f"{what}: {outcome.reason}")
+
+    # The private stream.
+
+    def _on_subscribed(self, generation: int) -> None:
+        """Take note that a connection delivers the account's events."""
+        self._subscribed.add(generation)
+        self._up_wanted.set()
+
+    def _lose_stream(self, reason: str) -> None:
+        """Take note that something of the account's events may be missing from now on."""
+        self._epoch += 1
+        if self._is_up:
+            self.counts.lost_streams += 1
+        self._tell_down(reason)
+        self._up_wanted.set()
+
+    def _tell_down(self, reason: str) -> None:
+        if self._is_up or reason != self._down_reason:
+            self._is_up = False
+            self._down_reason = reason
+            self._tell(VenueStatus(is_up=False, receive_ns=self._timing.now_ns(), reason=reason))
+
+    def _hold(self, reason: str) -> None:
+        """Be down for good: only a person can help. Cancels and queries go on as far as they can."""
+        if not self._latch:
+            self._latch = reason
+            self._logger.error("venue_latched", extra={"reason": reason})
+            self._lose_stream(reason)
+
+    async def _listen(self) -> None:
+        """Take what comes on the private stream, as long as the driver takes what follows from it."""
+        while True:
+            for event in await self._stream.receive():
+                if isinstance(event, Frame):
+                    self._read(event)
+                elif isinstance(event, Overflow):
+                    self._lose_stream(f"{event.dropped} private frames were dropped")
+                elif isinstance(event, Disconnected | Retired):
+                    self._on_end(event)
+            while len(self._events) >= _EVENTS_MAX:
+                self._room = anyio.Event()
+                await self._room.wait()
+
+    def _on_end(self, event: Disconnected | Retired) -> None:
+        was_subscribed = event.generation in self._subscribed
+        self._subscribed.discard(event.generation)
+        if was_subscribed and not self._subscribed:
+            reason = event.reason if isinstance(event, Disconnected) else "closed"
+            self._lose_stream(f"private stream lost: {reason}")
+
+    def _read(self, frame: Frame) -> None:
+        try:
+            self._on_frame(frame)
+        except WireError as error:
+            self.counts.bad_frames += 1
+            self._logger.warning("bad_private_frame", extra={"reason": error.message})
+            self._lose_stream("a private frame could not be read")
+        except DomainError as error:
+            # The exchange changed its grid: nothing that we say of prices and sizes can be trusted any more.
+            self._hold(f"off the strategy's grid: {error.message}")
+
+    # Sending.
+
+    async def _dispatch(self) -> None:
+        while True:
+            self._work = anyio.Event()
+            while (action := self._next_action()) is not None:
+                self._in_flight += 1
+                self._spawn(self._perform, action)
+            await self._work.wait()
+
+    def _next_action(self) -> Action | None:
+        for lane in sorted(Lane, reverse=True):
+            bound = 2 * _IN_FLIGHT_MAX if lane is Lane.CANCEL else _IN_FLIGHT_MAX
+            if self._queues[lane] and self._in_flight < bound:
+                return self._queues[lane].popleft()
+        return None
+
+    async def _perform(self, action: Action) -> None:
+        try:
+            await self._handlers[type(action)](action)
+        except (WireError, DomainError, NotYetError) as error:
+            # An answer that cannot be read says nothing about what was done.
+            self.counts.bad_frames += 1
+            self._unclear(action, error.message if isinstance(error, (WireError, DomainError)) else str(error))
+        finally:
+            self._in_flight -= 1
+            self._work.set()
+
+    def _spawn(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
+        if self._tasks is not None:
+            self._tasks.start_soon(work, *arguments)
+
+    def _refuse(self, action: Action, reason: str, now_ns: int) -> None:
+        """Answer an action that was certainly not sent."""
+        self.counts.refused_unsent += 1
+        if isinstance(action, Submit):
+            self._answer(action.market, action.client_id, OrderStatus.REJECTED, Request.SUBMIT, now_ns, reason=reason)
+        elif isinstance(action, (Amend, Replace, Cancel)):
+            order = self._orders.know(action.market, action.client_id, now_ns)
+            self._unchanged(order, _request_of(action), now_ns, reason, new_client_id=_new_id(action))
+        elif isinstance(action, CancelAll):
+            for market in self._markets_of(action.market):
+                for order in self._orders.live(market):
+                    self._unchanged(order, Request.CANCEL, now_ns, reason)
+        else:
+            self.counts.unanswered_queries += 1
+
+    def _unclear(self, action: Action, reason: str) -> None:
+        """Answer an action whose outcome nobody knows."""
+        now_ns = self._timing.now_ns()
+        if isinstance(action, (Submit, Amend, Cancel)):
+            self._answer(
+                action.market, action.client_id, OrderStatus.UNKNOWN, _request_of(action), now_ns, reason=reason
+            )
+        elif isinstance(action, Replace):
+            self._unknown_replace(action, reason, now_ns)
+        elif isinstance(action, CancelAll):
+            for market in self._markets_of(action.market):
+                for order in self._orders.live(market):
+                    self._answer(market, order.client_id, OrderStatus.UNKNOWN, Request.CANCEL, now_ns, reason=reason)
+        else:
+            # A query without an answer is no news; the engine asks again.
+            self.counts.unanswered_queries += 1
+
+    def _unknown_replace(self, action: Replace, reason: str, now_ns: int) -> None:
+        for client_id, request in ((action.client_id, Request.REPLACE), (action.new_client_id, Request.SUBMIT)):
+            self._answer(action.market, client_id, OrderStatus.UNKNOWN, request, now_ns, reason=reason)
+
+    # Requests.
+
+    async def _submit(self, action: Submit) -> None:
+        now_ns = self._timing.now_ns()
+        problem = self._rules[action.market].order_problem(
+            self._instruments[action.market], action.price_ticks, action.size_lots
+        )
+        if problem:
+            self._refuse(action, problem, now_ns)
+            return
+        order = self._orders.know(action.market, action.client_id, now_ns)
+        order.side, order.price_ticks, order.size_lots = action.side, action.price_ticks, action.size_lots
+        outcome = await self._asking.ask(
+            self._product.calls.place, self._place_fields(action), socket=self._order_socket()
+        )
+        await self._on_placed(order, outcome)
+
+    async def _on_placed(self, order: KnownOrder, outcome: Outcome) -> None:
+        now_ns = self._timing.now_ns()
+        if isinstance(outcome, Done):
+            answer = decoded(outcome.data, OrderAnswer, "new order")
+            await self._tell_order(order, answer, Request.SUBMIT, outcome.receive_ns)
+        elif isinstance(outcome, NotSent) or (isinstance(outcome, Refused) and outcome.verdict in NOT_EXECUTED):
+            self._orders.end(order)
+            self._answer(
+                order.market, order.client_id, OrderStatus.REJECTED, Request.SUBMIT, now_ns, reason=outcome.reason
+            )
+        else:
+            self._answer(
+                order.market, order.client_id, OrderStatus.UNKNOWN, Request.SUBMIT, now_ns, reason=outcome.reason
+            )
+
+    async def _cancel(self, action: Cancel) -> None:
+        order = self._orders.know(action.market, action.client_id, self._timing.now_ns())
+        outcome = await self._asking.ask(
+            self._product.calls.cancel, self._cancel_fields(order), socket=self._order_socket()
+        )
+        if isinstance(outcome, Done):
+            answer = decoded(outcome.data, OrderAnswer, "cancel")
+            await self._tell_order(order, answer, Request.CANCEL, outcome.receive_ns)
+        else:
+            self._not_done(order, Request.CANCEL, outcome)
+
+    def _not_done(self, order: KnownOrder, request: Request, outcome: Refused | Unclear | NotSent) -> None:
+        """Tell what an amend or cancel that did not work leaves behind."""
+        now_ns = outcome.receive_ns if isinstance(outcome, Refused) else self._timing.now_ns()
+        if isinstance(outcome, NotSent) or (isinstance(outcome, Refused) and outcome.verdict in NOT_EXECUTED):
+            self._unchanged(order, request, now_ns, outcome.reason)
+        elif isinstance(outcome, Refused) and outcome.verdict is Verdict.GONE:
+            # No size: the order may have filled, ended or never been, so it has to be asked for.
+            self._answer(order.market, order.client_id, OrderStatus.UNCHANGED, request, now_ns, reason=outcome.reason)
+        else:
+            self._answer(order.market, order.client_id, OrderStatus.UNKNOWN, request, now_ns, reason=outcome.reason)
+
+    async def _cancel_all(self, action: CancelAll) -> None:
+        for market in self._markets_of(action.market):
+            fields = {"symbol": self._symbols[market]}
+            outcome = await self._asking.ask(self._product.calls.cancel_all, fields, socket=self._order_socket())
+            if isinstance(outcome, Done):
+                await self._on_cancelled_all(market, outcome)
+                continue
+            for order in list(self._orders.live(market)):
+                self._not_done(order, Request.CANCEL, outcome)
+
+    async def _on_cancelled_all(self, market: int, outcome: Done) -> None:
+        """Tell the end of each order that the answer lists."""
+        for each in decoded(outcome.data, list[msgspec.Raw], "cancel of all orders"):
+            try:
+                answer = decoded(each, OrderAnswer, "cancelled order")
+            except WireError:
+                continue  # An order list: none of ours.
+            order = self._ours(market, answer)
+            if order is not None:
+                await self._tell_order(order, answer, Request.CANCEL, outcome.receive_ns)
+
+    async def _query(self, action: QueryOrder) -> None:
+        order = self._orders.know(action.market, action.client_id, self._timing.now_ns())
+        outcome = await self._ask_order(order)
+        if isinstance(outcome, Done):
+            answer = decoded(outcome.data, OrderAnswer, "order")
+            await self._tell_order(order, answer, Request.QUERY, outcome.receive_ns)
+        elif isinstance(outcome, Refused) and outcome.verdict is Verdict.GONE:
+            await self._query_absent(order)
+        else:
+            self.counts.unanswered_queries += 1
+            self._logger.info("query_unanswered", extra={"client_id": order.client_id, "reason": outcome.reason})
+
+    async def _query_absent(self, order: KnownOrder) -> None:
+        """Say 'not found' only when open orders and recent trades do not know the order either."""
+        market = order.market
+        open_orders = await self._fetch_open_orders(market)
+        listed = next((each for each in open_orders if own_id(each.client_order_id) == order.client_id), None)
+        if listed is not None:
+            await self._tell_order(order, listed, Request.QUERY, self._timing.now_ns())
+            return
+        since_ms = self.clock.timestamp_ms(order.asked_ns) - round(self._options.backfill_margin_s * 1000)
+        await self._tell_trades(market, {"startTime": str(max(0, since_ms))})
+        if order.told_lots or order.venue_order_id:
+            return  # It was there: no proof of absence. The engine asks again.
+        self._orders.forget(order)
+        self._answer(market, order.client_id, OrderStatus.NOT_FOUND, Request.QUERY, self._timing.now_ns())
+
+    async def _query_open_orders(self, action: QueryOpenOrders) -> None:
+        for market in self._markets_of(action.market):
+            answers = await self._fetch_open_orders(market)
+            now_ns = self._timing.now_ns()
+            for answer in answers:
+                order = self._ours(market, answer)
+                if order is not None:
+                    self._orders.belongs(order, answer.order_id)
+                    self._note(order, answer)
+                    await self._settle(order, self._lots(market, answer.executed_qty))
+            reports = tuple(self._report(market, answer) for answer in answers)
+            self._tell(OpenOrdersReport(market, reports, self.clock.timestamp_ms(now_ns) * MS_NS, now_ns))
+
+    async def _fetch_open_orders(self, market: int) -> list[OrderAnswer]:
+        outcome = await self._asking.ask(self._product.calls.open_orders, {"symbol": self._symbols[market]})
+        return decoded(self._required(outcome, "open orders"), list[OrderAnswer], "open orders")
+
+    async def _ask_order(self, order: KnownOrder) -> Outcome:
+        fields = {"symbol": self._symbols[order.market]}
+        if order.venue_order_id:
+            fields["orderId"] = str(order.venue_order_id)
+        else:
+            fields["origClientOrderId"] = order.client_id
+        return await self._asking.ask(self._product.calls.order, fields)
+
+    # Fills.
+
+    async def _settle(self, order: KnownOrder, filled_lots: int) -> None:
+        """Tell the fills that the exchange counts and that were not told: the stream's turn first, then fetch them."""
+        looks = round(_FILLS_GRACE_S / _FILLS_LOOK_S) if self._subscribed else 0
+        for _ in range(looks):
+            if order.told_lots >= filled_lots:
+                return
+            await self._timing.sleep(_FILLS_LOOK_S)
+        if order.told_lots < filled_lots and order.venue_order_id:
+            await self._tell_trades(order.market, {"orderId": str(order.venue_order_id)})
+
+    async def _backfill(self, market: int) -> None:
+        """Tell the trades since the last known one, with a margin: a gap may have swallowed earlier ones too."""
+        now_ns = self._timing.now_ns()
+        margin_ms = round(self._options.backfill_margin_s * 1000)
+        now_ms = self.clock.timestamp_ms(now_ns)
+        since_ms = (self._last_trade_ms[market] or now_ms) - margin_ms
+        if self._last_trade_id[market] and (now_ms - since_ms) * MS_NS > _LOOKUP_MAX_NS:
+            await self._tell_trades(market, {"fromId": str(self._last_trade_id[market])})
+        else:
+            await self._tell_trades(market, {"startTime": str(max(0, since_ms))})
+        if not self._last_trade_ms[market]:
+            # From here on a gap is looked into from the start of the run at least.
+            self._last_trade_ms[market] = now_ms
+
+    async def _tell_trades(self, market: int, fields: Mapping[str, str]) -> None:
+        """Fetch the account's trades, page by page, and tell those of our orders that were not told.
+
+        Raises:
+            NotYetError: If they could not be had.
+        """
+        query = {"symbol": self._symbols[market], **fields, "limit": str(_TRADES_PAGE)}
+        for _ in range(_TRADE_PAGES_MAX):
+            outcome = await self._asking.ask(self._product.calls.trades, query)
+            lines = decoded(self._required(outcome, "trades"), list[TradeLine], "trades")
+            receive_ns = self._timing.now_ns()
+            for line in lines:
+                await self._tell_trade_line(market, line, receive_ns)
+            if len(lines) < _TRADES_PAGE:
+                return
+            query = {"symbol": self._symbols[market], "fromId": str(lines[-1].id + 1), "limit": str(_TRADES_PAGE)}
+            if "orderId" in fields:
+                query["orderId"] = fields["orderId"]
+        raise NotYetError(f"trades: more than {_TRADE_PAGES_MAX} pages of {_TRADES_PAGE}")
+
+    async def _tell_trade_line(self, market: int, line: TradeLine, receive_ns: int) -> None:
+        order = self._orders.by_venue_id(market, line.order_id)
+        if order is None and not self._orders.is_foreign(market, line.order_id):
+            order = await self._look_up(market, line.order_id)
+        if order is None:
+            self._after_trade(market, line.id, line.time)
+            return
+        side = Side.BUY if line.bought else Side.SELL
+        told = Execution(
+            line.id, side, line.price, line.qty, line.commission, line.commission_asset, line.made, line.time
+        )
+        if self._tell_fill(order, told, receive_ns):
+            self.counts.backfilled_fills += 1
+
+    async def _look_up(self, market: int, venue_order_id: int) -> KnownOrder | None:
+        """Return the order with an id of the exchange, None when it is not ours."""
+        fields = {"symbol": self._symbols[market], "orderId": str(venue_order_id)}
+        outcome = await self._asking.ask(self._product.calls.order, fields)
+        if isinstance(outcome, Refused) and outcome.verdict is Verdict.GONE:
+            return None
+        answer = decoded(self._required(outcome, "order"), OrderAnswer, "order")
+        return self._ours(market, answer)
+
+    def _tell_fill(self, order: KnownOrder, told: Execution, receive_ns: int) -> bool:
+        """Tell one execution of an order of ours; False when it was told before."""
+        instrument = self._instruments[order.market]
+        price_ticks, lots = instrument.price_ticks(told.price), instrument.size_lots(told.size)
+        fee = _decimal(told.fee)
+        # With the order's id: both sides of a trade with ourselves have the same trade id.
+        if not self._orders.tell_trade(order.market, told.trade_id, order.venue_order_id):
+            return False
+        order.told_lots += lots
+        order.side = told.side
+        self._after_trade(order.market, told.trade_id, told.time_ms)
+        self._tell(
+            Fill(
+                market=order.market,
+                client_id=order.client_id,
+                venue_trade_id=f"{told.trade_id}-{order.venue_order_id}",
+                side=told.side,
+                price_ticks=price_ticks,
+                size_lots=lots,
+                is_maker=told.is_maker,
+                fee=fee,
+                fee_asset=told.fee_asset,
+                exchange_ns=told.time_ms * MS_NS,
+                receive_ns=receive_ns,
+                venue_order_id=str(order.venue_order_id),
+            )
+        )
+        return True
+
+    def _after_trade(self, market: int, trade_id: int, time_ms: int) -> None:
+        self._last_trade_ms[market] = max(self._last_trade_ms[market], time_ms)
+        self._last_trade_id[market] = max(self._last_trade_id[market], trade_id)
+
+    def _tell_execution(self, order: KnownOrder, told: Execution, receive_ns: int, *, filled_lots: int) -> None:
+        """Tell a fill that the stream brought; where the exchange counts more, the others are fetched."""
+        self._tell_fill(order, told, receive_ns)
+        if order.told_lots < filled_lots:
+            self._spawn(self._settle_quietly, order, filled_lots)
+
+    async def _settle_quietly(self, order: KnownOrder, filled_lots: int) -> None:
+        try:
+            await self._settle(order, filled_lots)
+        except (NotYetError, WireError) as error:
+            self._logger.warning("fills_not_fetched", extra={"reason": str(error)})
+
+    # Telling.
+
+    async def _tell_order(self, order: KnownOrder, answer: OrderAnswer, request: Request, receive_ns: int) -> None:
+        """Tell how an order stands, after the fills that this counts.
+
+        Raises:
+            WireError: If the answer is of another order.
+        """
+        market = order.market
+        names = {own_id(answer.client_order_id), own_id(answer.orig_client_order_id)}
+        if answer.symbol.upper() != self._symbols[market] or not (
+            order.client_id in names or (order.venue_order_id and order.venue_order_id == answer.order_id)
+        ):
+            raise WireError(f"order {order.client_id!r}: expected an answer about it, was one about another order")
+        self._orders.belongs(order, answer.order_id)
+        self._note(order, answer)
+        filled_lots = self._lots(market, answer.executed_qty)
+        if filled_lots > order.told_lots:
+            try:
+                await self._settle(order, filled_lots)
+            except NotYetError as error:
+                # The order's count is told all the same: the engine keeps what is missing reserved.
+                self._logger.warning("fills_not_fetched", extra={"reason": str(error)})
+        status = ORDER_STATUSES.get(answer.status, OrderStatus.UNKNOWN)
+        if order.is_over and status is OrderStatus.OPEN and request in _OVERTAKEN:
+            return  # The stream was faster and told the end.
+        self._tell_state(order, status, request, filled_lots=filled_lots, time_ms=answer.time_ms, receive_ns=receive_ns)
+
+    def _tell_state(  # noqa: PLR0913 - what an update says, each thing by its name
+        self,
+        order: KnownOrder,
+        status: OrderStatus,
+        request: Request,
+        *,
+        filled_lots: int,
+        time_ms: int,
+        receive_ns: int,
+        reason: str = "",
+    ) -> None:
+        if status in _ENDS:
+            self._orders.end(order)
+        self._tell(
+            OrderUpdate(
+                market=order.market,
+                client_id=order.client_id,
+                status=status,
+                request=request,
+                exchange_ns=time_ms * MS_NS,
+                receive_ns=receive_ns,
+                venue_order_id=str(order.venue_order_id or ""),
+                price_ticks=order.price_ticks,
+                size_lots=order.size_lots,
+                filled_lots=filled_lots,
+                reason=reason,
+            )
+        )
+
+    def _unchanged(
+        self, order: KnownOrder, request: Request, now_ns: int, reason: str, *, new_client_id: str = ""
+    ) -> None:
+        """Tell that an order stands as it did; without a size when that is not known, so that it is asked for."""
+        self._answer(
+            order.market,
+            order.client_id,
+            OrderStatus.UNCHANGED,
+            request,
+            now_ns,
+            reason=reason,
+            order=order if order.venue_order_id and not order.is_over else None,
+            new_client_id=new_client_id,
+        )
+
+    def _answer(  # noqa: PLR0913 - what an update says, each thing by its name
+        self,
+        market: int,
+        client_id: str,
+        status: OrderStatus,
+        request: Request,
+        now_ns: int,
+        *,
+        reason: str = "",
+        order: KnownOrder | None = None,
+        new_client_id: str = "",
+        filled_lots: int = 0,
+    ) -> None:
+        self._tell(
+            OrderUpdate(
+                market=market,
+                client_id=client_id,
+                status=status,
+                request=request,
+                exchange_ns=self.clock.timestamp_ms(now_ns) * MS_NS,
+                receive_ns=now_ns,
+                price_ticks=0 if order is None else order.price_ticks,
+                size_lots=0 if order is None else order.size_lots,
+                filled_lots=filled_lots,
+                new_client_id=new_client_id,
+                reason=reason,
+            )
+        )
+
+    def _tell(self, event: VenueEvent) -> None:
+        self._events.append(event)
+        self._notify()
+
+    def _tell_balance(self, asset: str, free: str, locked: str, receive_ns: int) -> None:
+        self._tell(BalanceUpdate(asset, _decimal(free), _decimal(locked), receive_ns))
+
+    # Helpers.
+
+    @property
+    def _asking(self) -> Client:
+        if self._client is None:
+            msg = "venue: expected to be running, was not"
+            raise VenueError(msg)
+        return self._client
+
+    def _made_client(self, http: HttpSession) -> Client:
+        client = Client(
+            http,
+            timing=self._timing,
+            clock=self.clock,
+            limits=self._limits,
+            errors=self._product.errors,
+            recv_window_ms=self._options.recv_window_ms,
+            timeout_s=self._options.request_timeout_s,
+        )
+        client.on_clock_error = self._on_clock_error
+        client.on_fatal = self._on_fatal
+        client.on_stop = self._on_stop
+        return client
+
+    def _on_clock_error(self) -> None:
+        self._clock_wanted.set()
+
+    def _on_fatal(self, reason: str) -> None:
+        if self._has_been_up:
+            self._hold(reason)
+
+    def _on_stop(self, reason: str) -> None:
+        """The exchange told us to be silent: quotes cannot be pulled, so none may be made."""
+        if self._is_up:
+            self._lose_stream(f"told to stop: {reason}")
+
+    def _stream_limits(self) -> WebsocketLimits:
+        return WebsocketLimits(silence_s=self._options.liveness_timeout_s)
+
+    def _markets_of(self, market: int) -> range:
+        return range(len(self._symbols)) if market == ALL_MARKETS else range(market, market + 1)
+
+    def _ours(self, market: int, answer: OrderAnswer) -> KnownOrder | None:
+        """Return the order of ours that an answer is about, None for others'."""
+        order = self._orders.by_venue_id(market, answer.order_id)
+        if order is not None:
+            return order
+        for name in (own_id(answer.orig_client_order_id), own_id(answer.client_order_id)):
+            if name and (name.startswith(OUR_PREFIX) or self._orders.get(market, name) is not None):
+                order = self._orders.know(market, name, self._timing.now_ns())
+                self._orders.belongs(order, answer.order_id)
+                return order
+        self._orders.note_foreign(market, answer.order_id)
+        return None
+
+    def _note(self, order: KnownOrder, answer: OrderAnswer) -> None:
+        instrument = self._instruments[order.market]
+        order.side = _side(answer.side)
+        order.price_ticks = instrument.price_ticks(answer.price)
+        order.size_lots = instrument.size_lots(answer.size)
+
+    def _lots(self, market: int, size: str) -> int:
+        return self._instruments[market].size_lots(size)
+
+    def _report(self, market: int, answer: OrderAnswer) -> OrderReport:
+        """Return one open order; others' may be off our grid and are cut to it."""
+        instrument = self._instruments[market]
+        order = self._orders.by_venue_id(market, answer.order_id)
+        return OrderReport(
+            client_id=order.client_id if order is not None else answer.client_order_id,
+            venue_order_id=str(answer.order_id),
+            side=_side(answer.side),
+            price_ticks=_whole_units(answer.price, instrument.tick_size),
+            size_lots=_whole_units(answer.size, instrument.lot_size),
+            filled_lots=_whole_units(answer.executed_qty, instrument.lot_size),
+        )
+
+
+async def measure_clock(client: Client, call: Call, clock: ClockOffset, timing: Timing) -> str:
+    """Ask the exchange's time a few times; return why that did not work, empty when it did."""
+    for sample in range(_CLOCK_SAMPLES):
+        asked_ns = timing.now_ns()
+        outcome = await client.ask(call, {})
+        if not isinstance(outcome, Done):
+            return f"time: {outcome.reason}"
+        try:
+            server = decoded(outcome.data, ServerTime, "time")
+        except WireError as error:
+            return error.message
+        clock.measured(asked_ns, server.server_time, outcome.receive_ns, is_first=sample == 0)
+    return ""
+
+
+def absence_delay_ns(options: TradingOptions) -> int:
+    """Return how long after it was sent a request may still be executed."""
+    return options.recv_window_ms * MS_NS + (_ENGINE_TIMEOUT_S + _ABSENCE_MARGIN_S) * _SECOND_NS
+
+
+def is_post_only(action: Submit) -> bool:
+    """Tell whether an order must not take; one that may not rest cannot be."""
+    return action.is_post_only and action.time_in_force is TimeInForce.GTC
+
+
+def _request_of(action: Submit | Amend | Replace | Cancel) -> Request:
+    if isinstance(action, Submit):
+        return Request.SUBMIT
+    if isinstance(action, Amend):
+        return Request.AMEND
+    return Request.REPLACE if isinstance(action, Replace) else Request.CANCEL
+
+
+def _new_id(action: Action) -> str:
+    return action.new_client_id if isinstance(action, Replace) else ""
+
+
+def _side(text: str) -> Side:
+    return Side.BUY if text == "BUY" else Side.SELL
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or abs(number.adjusted()) > 30:
+        raise WireError(f"amount: expected a finite number of sane magnitude, was {text[:40]!r}")
+    return number
+
+
+def _whole_units(text: str, step: Decimal) -> int:
+    return int(_decimal(text) // step)
+
+
+def _nothing() -> None:
+    """Do nothing: nobody drives yet."""
