@@ -46,6 +46,7 @@ _COMMANDS = {
     "check": _Command(
         "mmframe.cli.check", "check_command", "Show everything wrong with a strategy file, or what it would run."
     ),
+    "record": _Command("mmframe.cli.record", "record_command", "Write the raw frames of a live feed to files."),
     "explain": _Command(
         "mmframe.cli.explain", "explain_command", "Say why a quote stands where it stands, or why there is none."
     ),

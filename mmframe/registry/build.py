@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from mmframe.domain.findings import Finding
-    from mmframe.ports import Book, Clock
+    from mmframe.ports import Book, Clock, Feed
     from mmframe.registry.resolve import ParsedComponent, ParsedMarket, ResolvedStrategy
 
-__all__ = ["Built", "build", "venue_question"]
+__all__ = ["Built", "build", "build_feed", "venue_question"]
 
 
 @attrs.frozen
@@ -65,6 +65,21 @@ def build(resolved: ResolvedStrategy, clock: Clock, *, with_sinks: bool) -> Buil
     return Built(pipelines=pipelines, feed=feed, history=history, venue=venue, sinks=sinks)
 
 
+def build_feed(resolved: ResolvedStrategy, clock: Clock, on_frame: Callable[[int, int, bytes], None]) -> Feed:
+    """Build the feed alone, which hands its raw frames to `on_frame`; each time one that shares nothing with another.
+
+    Raises:
+        ConfigErrors: If it refuses its options.
+        PluginError: If its build function fails or what it returns does not satisfy its port.
+    """
+    if resolved.feed is None:
+        msg = "a feed without problems was found"
+        raise AssertionError(msg)
+    feed = _Builder(resolved, clock, on_frame).make(resolved.feed)
+    resolved.problems.raise_if_any()
+    return feed  # type: ignore[no-any-return] # checked against its port
+
+
 def venue_question(resolved: ResolvedStrategy, clock: Clock) -> Callable[[], Awaitable[Sequence[Finding]]] | None:
     """Return what asks the real venue of a live run whether it can work, or None where there is nothing to ask."""
     venue = resolved.venue
@@ -81,9 +96,12 @@ def venue_question(resolved: ResolvedStrategy, clock: Clock) -> Callable[[], Awa
 class _Builder:
     """Builds single components and collects what goes wrong."""
 
-    def __init__(self, resolved: ResolvedStrategy, clock: Clock) -> None:
+    def __init__(
+        self, resolved: ResolvedStrategy, clock: Clock, on_frame: Callable[[int, int, bytes], None] | None = None
+    ) -> None:
         self._resolved = resolved
         self._clock = clock
+        self._on_frame = on_frame
         self._problems = resolved.problems
         self._resources: dict[str, dict[str, object]] = {}
 
@@ -155,6 +173,7 @@ class _Builder:
             logger=logging.getLogger(f"mmframe.{plugin}.{name}"),
             book=book,
             resources=self._resources.setdefault(plugin, {}),
+            on_frame=self._on_frame,
         )
 
 
