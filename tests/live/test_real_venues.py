@@ -1,0 +1,178 @@
+"""A live run and its kill with the plugins that people trade with, against a venue that speaks their protocols."""
+
+from __future__ import annotations
+
+import json
+import signal
+from decimal import Decimal
+
+import anyio
+import attrs
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+WITHIN_S = 30
+
+pytestmark = pytest.mark.slow
+
+localvenue = pytest.importorskip("mmframe_localvenue")
+
+STRATEGY = """\
+schema = 1
+
+[strategy]
+name = "btc-maker"
+requote_interval_ms = 50
+
+[[markets]]
+instrument = "BTC/USDT"
+order_size = "0.01"
+tick_size = "{tick}"
+lot_size = "{lot}"
+
+[feed]
+use = "{use}"
+{feed}
+stale_after_ms = 10000
+
+[venue.live]
+use = "{use}"
+api_key = {{ env = "LOCAL_KEY" }}
+api_secret = {{ env = "LOCAL_SECRET" }}
+recv_window_ms = 1000
+{venue}
+
+[[optimizer]]
+use = "fixed-spread"
+spread_bps = 10
+
+[gate]
+max_order_size = "0.01"
+max_order_notional_quote = 1000
+max_position = "0.05"
+max_position_notional_quote = 5000
+max_daily_loss_quote = 100
+"""
+
+
+@attrs.frozen
+class Place:
+    """One exchange: the component that trades there, its grid, and which of its addresses go where in a file.
+
+    Values of `feed` and `venue` are names of properties of the local venue.
+    """
+
+    use: str
+    tick: str
+    lot: str
+    feed: dict[str, str]
+    venue: dict[str, str]
+
+
+PLACES = {
+    "binance-spot": Place(
+        "binance/spot",
+        "0.01",
+        "0.00001",
+        {"rest_url": "rest_url", "stream_url": "stream_url"},
+        {"rest_url": "rest_url", "ws_api_url": "ws_api_url"},
+    ),
+    "binance-usdm": Place(
+        "binance/usdm",
+        "0.1",
+        "0.001",
+        {"rest_url": "rest_url", "stream_url": "stream_url"},
+        {"rest_url": "rest_url", "stream_url": "private_url"},
+    ),
+    "bybit": Place(
+        "bybit/linear",
+        "0.1",
+        "0.001",
+        {"stream_url": "stream_url"},
+        {"rest_url": "rest_url", "private_stream_url": "private_url", "trade_stream_url": "ws_api_url"},
+    ),
+}
+
+
+@attrs.frozen
+class Arena:
+    """A local venue, and a live strategy that trades on it."""
+
+    venue: localvenue.LocalVenue
+    portal: BlockingPortal
+    file: object
+
+    @property
+    def open_ids(self):
+        return [order.client_id for order in self.venue.god.open_orders("BTC/USDT")]
+
+    def wait_for_orders(self, count):
+        """Return once so many orders are open; fail when that takes too long."""
+        self.portal.call(self._until, lambda: len(self.open_ids) >= count)
+
+    async def _until(self, condition):
+        with anyio.fail_after(WITHIN_S):
+            await self.venue.god.until(condition)
+
+
+@pytest.fixture(params=[name for name in PLACES if name in localvenue.DIALECTS])
+def arena(request, tmp_path, environment):
+    place = PLACES[request.param]
+    market = localvenue.MarketSetup(
+        tick_size=Decimal(place.tick), lot_size=Decimal(place.lot), min_size=Decimal(place.lot)
+    )
+    setup = localvenue.VenueSetup(dialect=request.param, markets=(market,))
+    environment.update(LOCAL_KEY="local-key", LOCAL_SECRET="local-secret")
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(localvenue.LocalVenue(setup)) as venue,
+    ):
+        keys = {
+            table: "\n".join(f'{key} = "{getattr(venue, name)}"' for key, name in getattr(place, table).items())
+            for table in ("feed", "venue")
+        }
+        file = tmp_path / "strategy.toml"
+        file.write_text(STRATEGY.format(use=place.use, tick=place.tick, lot=place.lot, **keys), encoding="utf-8")
+        yield Arena(venue, portal, file)
+
+
+@pytest.fixture
+def running(start, arena):
+    """The strategy, live, with a quote on each side."""
+    process = start("-m", "mmframe", "run", arena.file, "--mode", "live", "--yes-live")
+    try:
+        arena.wait_for_orders(2)
+    except TimeoutError:
+        process.kill()
+        pytest.fail(process.communicate()[1])
+    return process
+
+
+def test_a_run_that_is_stopped_leaves_nothing(running, arena):
+    running.send_signal(signal.SIGINT)
+    _, stderr = running.communicate(timeout=60)
+
+    assert running.returncode == 0, stderr
+    assert arena.open_ids == []
+
+
+@pytest.mark.parametrize("ending", ["hangs", "is gone"])
+def test_a_kill_removes_the_orders_of_a_process_that(ending, mmframe, running, arena):
+    if ending == "hangs":
+        running.send_signal(signal.SIGSTOP)
+    else:
+        running.kill()
+        running.wait()
+    before = arena.open_ids
+
+    done = mmframe("kill", arena.file, "--yes", "--json")
+
+    result = json.loads(done.stdout)
+    assert (done.returncode, result["is_clean"]) == (0, True), result
+    assert len(before) >= 2
+    assert arena.open_ids == []
+    assert [one["pid"] for one in result["processes"]] == ([running.pid] if ending == "hangs" else [])
+    if ending == "hangs":
+        running.send_signal(signal.SIGCONT)
+        running.communicate(timeout=60)
+        assert arena.open_ids == []
