@@ -83,15 +83,23 @@ class LineFiles:
         if self._settings.rotate_bytes and self._file.disk_bytes >= self._settings.rotate_bytes:
             self.rotate()
 
+    def abandon(self) -> None:
+        """Leave the file as it is on the disk, which takes no more: what it holds is whole."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.abandon()
+            self.complete.append(file.facts(self._market))
+
     def rotate(self) -> None:
         """Complete the file; the next line begins another one.
 
         Raises:
             OSError: If it cannot be written.
         """
-        file, self._file = self._file, None
+        file = self._file
         if file is not None:
             file.close()
+            self._file = None
             self.complete.append(file.facts(self._market))
 
 
@@ -103,11 +111,14 @@ class _OpenFile:
         self.first_ns = first_ns
         self.block_bytes = 0
         self.disk_bytes = 0
+        self._block: list[bytes] = []
+        self._block_frames = 0
+        self._block_last_ns = first_ns
+        # Of what is on the disk.
         self._last_ns = first_ns
         self._lines = 0
         self._frames = 0
         self._raw_bytes = 0
-        self._block: list[bytes] = []
         self._hash = hashlib.sha256()
         self._settings = settings
         self._file = (settings.directory / name).open("xb", buffering=0)
@@ -116,9 +127,8 @@ class _OpenFile:
         line = b"%d %s\n" % (receive_ns, frame)
         self._block.append(line)
         self.block_bytes += len(line)
-        self._last_ns = receive_ns
-        self._lines += 1
-        self._frames += not is_note
+        self._block_frames += not is_note
+        self._block_last_ns = receive_ns
 
     def flush(self) -> None:
         if not self._block:
@@ -126,18 +136,23 @@ class _OpenFile:
         member = gzip.compress(b"".join(self._block), _COMPRESSION, mtime=0)
         self._write(member)
         self._raw_bytes += self.block_bytes
+        self._lines += len(self._block)
+        self._frames += self._block_frames
+        self._last_ns = self._block_last_ns
         self._block.clear()
-        self.block_bytes = 0
+        self._block_frames = self.block_bytes = 0
         if self._settings.fsync is Fsync.INTERVAL:
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        try:
-            self.flush()
-            if self._settings.fsync is not Fsync.NEVER:
-                os.fsync(self._file.fileno())
-                sync_directory(self._settings.directory)
-        finally:
+        self.flush()
+        if self._settings.fsync is not Fsync.NEVER:
+            os.fsync(self._file.fileno())
+            sync_directory(self._settings.directory)
+        self._file.close()
+
+    def abandon(self) -> None:
+        with suppress(OSError):
             self._file.close()
 
     def facts(self, market: str | None) -> FileFacts:

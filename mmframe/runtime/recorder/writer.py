@@ -157,9 +157,11 @@ class CaptureWriter:
         self._thread.join()
         if self.failure is None:
             self._attempt(self._complete)
+        for files in self._streams:
+            files.abandon()
         manifest = self._manifest(ended_because)
-        # After a failure too: what is whole is told.
-        write_manifest(self._settings.directory, manifest, is_durable=self._is_durable)
+        # After a failure too: what is whole is told, if there is room for that.
+        self._attempt(lambda: write_manifest(self._settings.directory, manifest, is_durable=self._is_durable))
         if self.failure is not None:
             raise self.failure
         return manifest
@@ -188,7 +190,7 @@ class CaptureWriter:
         try:
             work()
         except OSError as error:
-            self.failure = error
+            self.failure = self.failure or error
 
     def _take(self) -> tuple[list[_Line], dict[int, _Drop]]:
         with self._lock:
