@@ -70,6 +70,7 @@ class Exchange:
         self.page_size = 50
         self.cancel_all_max = 500
         self.pushes = True
+        self.silence = SILENCE
         self.headers = {}
         self.ahead_ms = 0
         self.now_ms = lambda: BASE_MS
@@ -80,6 +81,7 @@ class Exchange:
         self.refuses_login = ""
         self._ids = itertools.count(1)
         self._changed = deque()
+        self._serving = set()
         self._http = self._sockets = None
 
     async def start(self):
@@ -88,6 +90,9 @@ class Exchange:
 
     async def stop(self):
         self._http.close()
+        for task in list(self._serving):
+            task.cancel()
+        await asyncio.gather(*list(self._serving), return_exceptions=True)
         self._sockets.close()
         for connection in (*self.private, *self.trade):
             connection.transport.abort()
@@ -191,10 +196,15 @@ class Exchange:
     # HTTP.
 
     async def _serve_http(self, reader, writer):
-        with contextlib.suppress(Exception):
-            while await self._serve_request(reader, writer):
-                pass
-        writer.close()
+        task = asyncio.current_task()
+        self._serving.add(task)
+        try:
+            with contextlib.suppress(Exception):
+                while await self._serve_request(reader, writer):
+                    pass
+        finally:
+            writer.transport.abort()
+            self._serving.discard(task)
 
     async def _serve_request(self, reader, writer):
         line = await reader.readline()

@@ -44,6 +44,7 @@ class Synchroniser:
         randomness: Source of the jitter between attempts.
         logger: For outages.
         disconnect_cancel_s: Time for the exchange's own cancel on disconnect, or None for none.
+        removes_only: Nothing will be placed, so what only new orders depend on is not looked at.
 
     Attributes:
         listed: Each market's instrument as the exchange lists it, once it has been asked.
@@ -62,6 +63,7 @@ class Synchroniser:
         randomness: Random,
         logger: logging.Logger,
         disconnect_cancel_s: int | None,
+        removes_only: bool,
     ) -> None:
         self.listed: dict[int, Instrument] = {}
         self.is_up = False
@@ -74,6 +76,7 @@ class Synchroniser:
         self._randomness = randomness
         self._logger = logger
         self._disconnect_cancel_s = disconnect_cancel_s
+        self._removes_only = removes_only
         self._has_stream = False
         self._was_up = False
         self._is_prepared = False
@@ -194,9 +197,10 @@ class Synchroniser:
 
     async def _synchronise(self) -> None:
         await self.read_clock()
-        await self._check_markets()
-        if not self._is_prepared:
-            await self._prepare()
+        if not self._removes_only:
+            await self._check_markets()
+            if not self._is_prepared:
+                await self._prepare()
         await self._catch_up()
         await self.read_positions()
         wallet = await self._account.wallet()

@@ -141,6 +141,7 @@ class LiveVenue:
         self._symbols = tuple(venue_symbol(instrument, category) for instrument in context.instruments)
         self._logger = context.logger
         self._randomness = context.random
+        self._removes_only = context.removes_only
         self._timing = Timing(context.clock, sleep)
         self._records = OrderRecords()
         self._outbox = Outbox(self._records)
@@ -235,6 +236,7 @@ class LiveVenue:
             randomness=self._randomness,
             logger=self._logger,
             disconnect_cancel_s=options.disconnect_cancel_s,
+            removes_only=self._removes_only,
         )
         stream = PrivateStream(
             self._addresses.private,
