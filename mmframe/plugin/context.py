@@ -43,6 +43,8 @@ class BuildContext:
             history needs to tell the same again; what is of no market, cannot be read, was told before on another
             connection or was of no use goes to `ALL_MARKETS`. Where the feed voids a book for a reason that no later
             frame shows, it hands over a `mmframe.plugin.notes.capture_note`.
+        removes_only: The venue is built by a tool that cancels and asks alone: what only a new order depends on, such
+            as a grid that the exchange has changed since, must not keep it from that.
     """
 
     mode: Mode
@@ -55,6 +57,7 @@ class BuildContext:
     book: Book | None = None
     resources: dict[str, object] = attrs.field(factory=dict, repr=False)
     on_frame: Callable[[int, int, bytes], None] | None = None
+    removes_only: bool = False
 
     @property
     def instrument(self) -> Instrument:

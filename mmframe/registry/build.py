@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from mmframe.domain.findings import Finding
-    from mmframe.ports import Book, Clock, Feed
+    from mmframe.ports import Book, Clock, Feed, Venue
     from mmframe.registry.resolve import ParsedComponent, ParsedMarket, ResolvedStrategy
 
-__all__ = ["Built", "build", "build_feed", "venue_question"]
+__all__ = ["Built", "build", "build_feed", "build_venue", "venue_question"]
 
 
 @attrs.frozen
@@ -80,6 +80,21 @@ def build_feed(resolved: ResolvedStrategy, clock: Clock, on_frame: Callable[[int
     return feed  # type: ignore[no-any-return] # checked against its port
 
 
+def build_venue(resolved: ResolvedStrategy, clock: Clock) -> Venue:
+    """Build the venue alone, to cancel and to ask.
+
+    Raises:
+        ConfigErrors: If it refuses its options.
+        PluginError: If its build function fails or what it returns does not satisfy its port.
+    """
+    if resolved.venue is None:
+        msg = "a venue without problems was found"
+        raise AssertionError(msg)
+    venue = _Builder(resolved, clock, removes_only=True).make(resolved.venue)
+    resolved.problems.raise_if_any()
+    return venue  # type: ignore[no-any-return] # checked against its port
+
+
 def venue_question(resolved: ResolvedStrategy, clock: Clock) -> Callable[[], Awaitable[Sequence[Finding]]] | None:
     """Return what asks the real venue of a live run whether it can work, or None where there is nothing to ask."""
     venue = resolved.venue
@@ -97,11 +112,17 @@ class _Builder:
     """Builds single components and collects what goes wrong."""
 
     def __init__(
-        self, resolved: ResolvedStrategy, clock: Clock, on_frame: Callable[[int, int, bytes], None] | None = None
+        self,
+        resolved: ResolvedStrategy,
+        clock: Clock,
+        on_frame: Callable[[int, int, bytes], None] | None = None,
+        *,
+        removes_only: bool = False,
     ) -> None:
         self._resolved = resolved
         self._clock = clock
         self._on_frame = on_frame
+        self._removes_only = removes_only
         self._problems = resolved.problems
         self._resources: dict[str, dict[str, object]] = {}
 
@@ -174,6 +195,7 @@ class _Builder:
             book=book,
             resources=self._resources.setdefault(plugin, {}),
             on_frame=self._on_frame,
+            removes_only=self._removes_only,
         )
 
 

@@ -13,7 +13,7 @@ import attrs
 from mmframe.domain.kinds import Mode
 from mmframe.domain.orders import ALL_MARKETS
 from mmframe.plugin.specs import ComponentKind, OptimizerSpec, RiskControlSpec, VenueSpec
-from mmframe.registry.build import build, venue_question
+from mmframe.registry.build import build, build_venue, venue_question
 from mmframe.registry.resolve import ResolvedStrategy, RunChoices, resolve, resolve_venue
 from mmframe.runtime.clocks import SystemClock, VirtualClock
 from mmframe.runtime.plan import RUNS_FOLDER, JournalPlan, Plan, Provenance, VenuePlan
@@ -155,14 +155,13 @@ def compose_venue(path: Path, *, blocked: frozenset[str] = frozenset(), clock: C
     if venue is None:
         msg = "a venue without problems was found"
         raise AssertionError(msg)
-    built = build(resolved, clock, with_sinks=False)
     journal = resolved.file.journal.path
     return VenuePlan(
         name=resolved.file.strategy.name,
         strategy_file=path,
         instruments=resolved.instruments,
         use=venue.found.use,
-        venue=built.venue,
+        venue=build_venue(resolved, clock),
         clock=clock,
         journal=None if journal is None else resolved.file.directory / journal,
     )

@@ -73,6 +73,7 @@ def test_the_venue_is_built_with_its_key_and_nothing_else_is(written):
     assert (plan.name, plan.use, plan.journal) == ("maker", "venue/spot", None)
     assert plan.venue.key.reveal() == "k"
     assert plan.venue.context.instruments == plan.instruments
+    assert plan.venue.context.removes_only
 
 
 @pytest.mark.parametrize(

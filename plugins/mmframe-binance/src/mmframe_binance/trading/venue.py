@@ -241,6 +241,7 @@ class TradingVenue:
         self._timing = timing or Timing(context.clock)
         self._randomness = context.random
         self._logger = context.logger
+        self._removes_only = context.removes_only
         self._instruments: tuple[Instrument, ...] = context.instruments
         self._symbols = tuple(instrument.venue_symbol.upper() for instrument in context.instruments)
         self._markets = {symbol: index for index, symbol in enumerate(self._symbols)}
@@ -428,11 +429,12 @@ class TradingVenue:
                 msg = f"{instrument.symbol}: expected a market that the exchange lists, was {symbol!r}"
                 raise VenueError(msg, hint="venue_symbol in [[markets]] gives it the exchange's name")
             found = SymbolRules.of(listed[symbol])
-            problems = list(found.grid_problems(instrument))
+            problems = [] if self._removes_only else list(found.grid_problems(instrument))
             if problems:
                 msg = f"{instrument.symbol}: {'; '.join(problems)}"
                 raise VenueError(msg, hint="set tick_size and lot_size in [[markets]] to the exchange's")
-            self._check_rules(found)
+            if not self._removes_only:
+                self._check_rules(found)
             rules.append(found)
         self._rules = rules
         self._limits.use(info.rate_limits, self._timing.now_ns())
