@@ -33,6 +33,7 @@ __all__ = [
     "trade_json",
 ]
 
+_SIDES = ("BUY", "SELL")
 ORDER_TYPES = ("LIMIT", "LIMIT_MAKER", "MARKET")
 _KNOWN_TYPES = (*ORDER_TYPES, "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT")
 PREVENTION_MODES = {mode.name: mode for mode in SelfTradePrevention}
@@ -72,7 +73,7 @@ def ticket_of(params: Params, market: Market, client_id: str, *, id_name: str = 
         BinanceError: If a parameter is missing, malformed or not to be sent with this type.
     """
     side = params.required("side")
-    if side not in Side.__members__:
+    if side not in _SIDES:
         raise BinanceError(-1117, "Invalid side.")
     kind = params.required("type")
     if kind not in _KNOWN_TYPES:

@@ -225,6 +225,10 @@ class Core:
         """Turn a request into a websocket and `serve` it; refuse it with 503 while its role is refused."""
         if role in self.faults.refused_roles:
             return web.Response(status=503)
+        if self.setup.socket_lifetime_s is not None:
+            heartbeat = Heartbeat(
+                ping_s=heartbeat.ping_s, pong_s=heartbeat.pong_s, lifetime_s=self.setup.socket_lifetime_s
+            )
         connection = Connection(request, self.clock, self.faults, role, heartbeat)
         self._connections.append(connection)
         self.god.note_change()
@@ -374,6 +378,10 @@ class LocalVenue:
         for connection in self.core.connections():
             connection.cut()
         self.core.tasks.cancel_scope.cancel()
+        if isinstance(error, Exception):
+            # What went wrong inside passes as it is, not wrapped in a group of the venue's tasks.
+            await self._stack.__aexit__(None, None, None)
+            return None
         return await self._stack.__aexit__(kind, error, traceback)
 
 

@@ -180,6 +180,7 @@ class VenueSetup:
         timing: Time of the venue; None is the machine's. With a clock that a test moves, nothing happens by itself.
         order_limits: Unfilled orders an account may place, as `(seconds, count)`; None takes the dialect's.
         weight_limit: Request weight per minute and address; None takes the dialect's.
+        socket_lifetime_s: Seconds after which a websocket is warned and closed; None takes the dialect's, a day or so.
     """
 
     dialect: str = "binance-spot"
@@ -191,6 +192,7 @@ class VenueSetup:
     timing: Timing | None = None
     order_limits: tuple[tuple[int, int], ...] | None = None
     weight_limit: int | None = None
+    socket_lifetime_s: float | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.host not in _LOOPBACK:
