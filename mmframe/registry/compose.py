@@ -6,6 +6,7 @@ Nothing here connects to anything; a check goes the whole way and only leaves th
 from __future__ import annotations
 
 import time
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import attrs
@@ -31,6 +32,8 @@ __all__ = ["CheckReport", "CheckedComponent", "check", "compose", "compose_venue
 
 _JOURNAL_SUFFIX = ".journal"
 _NS_PER_S = 1_000_000_000
+_FINER_DIGITS = 3
+"""Exchanges make steps finer or coarser by a digit at a time; more digits would only make the integers longer."""
 
 
 @attrs.frozen
@@ -155,6 +158,7 @@ def compose_venue(path: Path, *, blocked: frozenset[str] = frozenset(), clock: C
     if venue is None:
         msg = "a venue without problems was found"
         raise AssertionError(msg)
+    resolved = attrs.evolve(resolved, instruments=tuple(map(_finer, resolved.instruments)))
     journal = resolved.file.journal.path
     return VenuePlan(
         name=resolved.file.strategy.name,
@@ -165,6 +169,16 @@ def compose_venue(path: Path, *, blocked: frozenset[str] = frozenset(), clock: C
         clock=clock,
         journal=None if journal is None else resolved.file.directory / journal,
     )
+
+
+def _finer(instrument: Instrument) -> Instrument:
+    """Return the instrument on a grid on which the venue's prices and sizes lie, also after it has changed its own."""
+
+    def step(size: Decimal) -> Decimal:
+        return Decimal(1).scaleb(size.adjusted() - _FINER_DIGITS)
+
+    changed = attrs.evolve(instrument, tick_size=step(instrument.tick_size), lot_size=step(instrument.lot_size))
+    return attrs.evolve(changed, min_size_lots=1, max_size_lots=None)
 
 
 def check(path: Path, *, mode: Mode | None = None, blocked: frozenset[str] = frozenset()) -> CheckReport:

@@ -188,7 +188,9 @@ class OrderRemoval:
         elif isinstance(event, Fill):
             self.fills += 1
             instrument = self._markets[event.market].instrument
-            size, price = instrument.size(event.size_lots), instrument.price(event.price_ticks)
+            # The grid is finer than the market's: without its trailing zeros.
+            size = instrument.size(event.size_lots).normalize()
+            price = instrument.price(event.price_ticks).normalize()
             side = event.side.name.lower()
             self._say(f"{instrument.symbol}: {event.client_id} was filled: {side} {size:f} at {price:f}")
 

@@ -93,6 +93,8 @@ class VenuePlan:
     """The live venue of a strategy alone, built and not connected: for tools that clean up after a run.
 
     Attributes:
+        instruments: On a grid finer than the markets', on which the venue's prices and sizes lie, also after it has
+            changed its own.
         use: `plugin/component`.
         journal: The journal that the file names, or None for those in `RUNS_FOLDER`.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from mmframe.errors import ConfigErrors, MmframeError
@@ -96,7 +98,16 @@ def test_mistakes_elsewhere_are_passed_over(written, change):
 def test_a_grid_that_only_the_feed_knows_is_taken_from_it(written):
     (instrument,) = compose_venue(written(grid="")).instruments
 
-    assert str(instrument.tick_size) == "0.5"
+    assert instrument.price_ticks("30000.5") == 300_005_000
+
+
+@pytest.mark.parametrize(("tick", "price"), [("0.01", "49975.123"), ("0.7", "49975.1"), ("5", "0.125")])
+def test_prices_on_another_grid_than_the_files_are_exact(written, tick, price):
+    grid = GRID.replace('tick_size = "0.01"', f'tick_size = "{tick}"')
+
+    (instrument,) = compose_venue(written(grid=grid)).instruments
+
+    assert instrument.price(instrument.price_ticks(price)) == Decimal(price)
 
 
 @pytest.mark.parametrize(
