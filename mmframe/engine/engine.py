@@ -385,8 +385,9 @@ class Engine:
         market.due_ns = now_ns + self.settings.max_quote_age_ns
         market.needs_pull = False
         reason = self._no_quote_reason(market, now_ns)
-        if market.stale_after_ns and market.book_state is _SYNCED:
-            market.due_ns = min(market.due_ns, max(now_ns + 1, market.stale_deadline_ns))
+        if market.stale_after_ns and market.book_state is _SYNCED and market.stale_deadline_ns > now_ns:
+            # Behind it nothing is due: where another reason comes first, the book is not even looked at.
+            market.due_ns = min(market.due_ns, market.stale_deadline_ns)
         market.gate.view.is_tradable = not reason
         market.gate.view.refusal = Reason(reason).name.lower() if reason else ""
         market.gate.view.mid_half_ticks = market.ledger.mark_half_ticks

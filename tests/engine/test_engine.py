@@ -153,6 +153,16 @@ def test_a_book_without_news_turns_stale_and_pulls_quotes_on_time(bench):
     assert made.engine.wake_ns > made.now_ns + 1
 
 
+def test_a_book_that_turns_stale_while_the_venue_is_down_is_not_decided_again_and_again(bench):
+    made = bench(stale_after_ns=300_000_000)
+    made.accept(made.book())
+    made.accept(made.handle(VenueStatus(is_up=False, receive_ns=made.now_ns)))
+
+    made.after(0.3)
+
+    assert made.engine.wake_ns > made.now_ns + 1
+
+
 def test_a_stale_book_is_quoted_again_after_any_message(bench):
     made = bench(stale_after_ns=300_000_000)
     made.accept(made.book())
