@@ -394,6 +394,193 @@ async def test_aggregate_trades_of_futures_come_on_a_socket_of_their_own(exchang
     assert sorted(map(tuple, exchange.subscribed[:2])) == [("btcusdt@aggTrade",), ("btcusdt@depth",)]
 
 
+DEPTH_HEAD = '{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":102,"u":102,'
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        DEPTH_HEAD + '"b":[["1E+1000000","1"]],"a":[]}}',
+        DEPTH_HEAD + '"b":[["100","1E+1000000"]],"a":[]}}',
+        DEPTH_HEAD + '"b":[["100","1E-1000000"]],"a":[]}}',
+        DEPTH_HEAD + '"b":[["Infinity","1"]],"a":[]}}',
+        DEPTH_HEAD + '"b":[["100","NaN"]],"a":[]}}',
+        DEPTH_HEAD + '"b":[["-100","1"]],"a":[]}}',
+        DEPTH_HEAD + '"b":[["' + "9" * 5000 + '","1"]],"a":[]}}',
+        DEPTH_HEAD + '"b":[[100,1]],"a":[]}}',
+        DEPTH_HEAD + '"b":[["100"]],"a":[]}}',
+        DEPTH_HEAD + '"b":' + "[" * 100_000,
+        DEPTH_HEAD.replace('"u":102', '"u":"102"') + '"b":[],"a":[]}}',
+        DEPTH_HEAD.replace('"u":102', '"u":1e400') + '"b":[],"a":[]}}',
+        DEPTH_HEAD.replace('"u":102', '"u":NaN') + '"b":[],"a":[]}}',
+        "[" * 100_000,
+        "null",
+        "",
+        b"\xff\xfe{",
+    ],
+    ids=lambda bad: (bad[100:130] if len(bad) > 130 else bad) or "nothing",
+)
+async def test_whatever_a_frame_holds_it_is_counted_and_voids_the_book_alone(exchange, running, wire, bad):
+    exchange.snapshots["BTCUSDT"] = [wire.snapshot(100), wire.snapshot(102)]
+    async with running() as driven:
+        await driven.until_kinds("SNAPSHOT")
+        await exchange.say(wire.depth(101, 101))
+        # As the exchange sends it: text, be it valid or not.
+        await exchange.sockets[-1].send(bad, text=True)
+        await exchange.say(wire.depth(103, 103, bids=[("99", "1")]))
+        await driven.until_kinds("SNAPSHOT", "DELTA", "GAP", "SNAPSHOT", "DELTA")
+
+    assert driven.feed.counts.bad_frames == 1
+    assert driven.bids() == [10_000, 9_900]
+    assert len(exchange.sockets) == 1
+
+
+@pytest.mark.parametrize("product", ["spot", "usdm"])
+@pytest.mark.parametrize("absurd", [10**11, 10**18, 2**63, 2**70], ids=["large", "huge", "2^63", "2^70"])
+async def test_an_id_that_no_market_gets_to_is_a_gap_and_not_believed(exchange, running, wire, product, absurd):
+    exchange.snapshots["BTCUSDT"] = [wire.snapshot(100), wire.snapshot(102)]
+    async with running(product) as driven:
+        await driven.until_kinds("SNAPSHOT")
+        await exchange.say(wire.depth(99, 101, previous=98), wire.depth(102, absurd, previous=101))
+        await driven.until_kinds("SNAPSHOT", "DELTA", "GAP", "SNAPSHOT")
+        await exchange.say(wire.depth(101, 103, previous=101), wire.depth(104, 104, bids=[("99", "1")], previous=103))
+        await driven.until_kinds("SNAPSHOT", "DELTA", "GAP", "SNAPSHOT", "DELTA", "DELTA")
+
+    assert driven.feed.book_counts["BTC/USDT"].implausible == 1
+    assert driven.bids() == [10_000, 9_900]
+
+
+@pytest.mark.parametrize("product", ["spot", "usdm"])
+async def test_a_snapshot_with_an_absurd_id_is_found_out_by_the_next_diff(exchange, running, wire, product):
+    exchange.snapshots["BTCUSDT"] = [wire.snapshot(10**18), wire.snapshot(101)]
+    async with running(product) as driven:
+        await driven.until_kinds("SNAPSHOT")
+        await exchange.say(wire.depth(99, 101, previous=98))
+        await driven.until_kinds("SNAPSHOT", "GAP", "SNAPSHOT")
+        await exchange.say(wire.depth(101, 102, previous=100, bids=[("99", "1")]))
+        await driven.until_kinds("SNAPSHOT", "GAP", "SNAPSHOT", "DELTA")
+
+
+async def test_diffs_that_are_old_on_and_on_mean_that_the_book_has_a_wrong_id(exchange, running, wire):
+    exchange.snapshots["BTCUSDT"] = [wire.snapshot(900_000), wire.snapshot(200)]
+    async with running() as driven:
+        await driven.until_kinds("SNAPSHOT")
+        await exchange.say(*(wire.depth(100 + number, 100 + number) for number in range(100)))
+        await exchange.say(wire.trade("100", "1"))
+        await driven.until_kinds("SNAPSHOT", "TRADE")
+        await exchange.say(wire.depth(200, 200), wire.depth(201, 201))
+        await driven.until_kinds("SNAPSHOT", "TRADE", "GAP", "SNAPSHOT", "DELTA")
+
+
+async def test_a_trade_with_an_absurd_id_does_not_silence_those_that_follow(exchange, running, wire):
+    async with running() as driven:
+        await driven.until_kinds("SNAPSHOT")
+        await exchange.say(*(wire.trade("100", "1", t=number) for number in (7, 10**18, 8, 8, 9)))
+        await driven.until_kinds("SNAPSHOT", *["TRADE"] * 4)
+
+    assert driven.feed.counts.duplicate_trades == 1
+
+
+PAGE = "<html><h1>Forbidden</h1>"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, "", PAGE),
+        (400, "", PAGE),
+        (502, "", PAGE),
+        (503, "", PAGE),
+        (200, "", "[" * 100_000),
+        (400, "", "[" * 100_000),
+        (200, "", '{"lastUpdateId":"a","bids":[],"asks":[]}'),
+        (200, "", '{"lastUpdateId":1' + "0" * 400 + ',"bids":[["NaN","1"]],"asks":[]}'),
+        (200, "", '{"lastUpdateId":100,"bids":[["1E+1000000","1"]],"asks":[]}'),
+        (200, "", '{"lastUpdateId":100,"bids":[],"asks":[["1","1E+1000000"]]}'),
+        (200, "", "x" * (17 << 20)),
+        (200, "", ""),
+    ],
+    ids=lambda answer: f"{answer[0]} {answer[2][:50]}",
+)
+async def test_an_answer_that_is_no_snapshot_is_asked_for_again(exchange, running, wire, answer):
+    exchange.snapshots["BTCUSDT"] = [answer, wire.snapshot(100)]
+    async with running() as driven:
+        await driven.until_kinds("SNAPSHOT")
+
+    assert len(exchange.requests) == 2
+
+
+def best(update_id, bid="100", size="1", product="spot"):
+    if product == "usdm":
+        data = {"e": "depthUpdate", "E": 1_700_000_000_000, "s": "BTCUSDT", "U": update_id - 3, "u": update_id, "pu": 1}
+        return json.dumps({"stream": "btcusdt@depth20@100ms", "data": data | {"b": [[bid, size]], "a": [["101", "1"]]}})
+    data = {"lastUpdateId": update_id, "bids": [[bid, size]], "asks": [["101", "1"]]}
+    return json.dumps({"stream": "btcusdt@depth20@100ms", "data": data})
+
+
+@pytest.mark.parametrize("product", ["spot", "usdm"])
+async def test_the_best_levels_alone_make_a_book_without_rest(exchange, running, product):
+    async with running(product, book="depth20") as driven:
+        await driven.until(lambda: exchange.sockets)
+        await exchange.say(best(10, product=product), best(12, "99", product=product), best(12, "99", product=product))
+        await exchange.say(best(11, "98", product=product), best(10**15, "97", product=product))
+        await driven.until_kinds("SNAPSHOT", "SNAPSHOT", "GAP")
+        await exchange.say(best(13, "96", product=product))
+        await driven.until_kinds("SNAPSHOT", "SNAPSHOT", "GAP", "SNAPSHOT")
+        exchange.sockets[0].transport.abort()
+        await driven.until(lambda: len(exchange.sockets) == 2)
+        await exchange.say(best(5, "95", product=product))
+        await driven.until_kinds("SNAPSHOT", "SNAPSHOT", "GAP", "SNAPSHOT", "GAP", "SNAPSHOT")
+
+    assert driven.bids() == [9_500]
+    assert exchange.requests == []
+    assert exchange.subscribed[0] == ["btcusdt@depth20@100ms", "btcusdt@trade"]
+    assert driven.feed.book_counts["BTC/USDT"].stale == 2
+
+
+def ticker(update_id, bid="100", size="1"):
+    return json.dumps(
+        {
+            "stream": "btcusdt@bookTicker",
+            "data": {"u": update_id, "s": "BTCUSDT", "b": bid, "B": size, "a": "101", "A": "1"},
+        }
+    )
+
+
+async def test_a_book_that_lastingly_shows_another_touch_is_fetched_anew(exchange, running, wire, caplog):
+    exchange.snapshots["BTCUSDT"] = [wire.snapshot(100), wire.snapshot(120)]
+    async with running(cross_check=True, cross_check_disagreements_max=2) as driven:
+        await driven.until_kinds("SNAPSHOT")
+        # One before its diff, one after it, one of no diff's last id; one alone that disagrees, then three in a row.
+        await exchange.say(ticker(101, size="2"), wire.depth(101, 101, bids=[("100", "2")]), ticker(101, size="2"))
+        await exchange.say(ticker(102), wire.depth(102, 103, bids=[("100", "3")]), ticker(103, size="9"))
+        await exchange.say(wire.depth(104, 104, bids=[("100", "4")]), ticker(104, size="4"))
+        for number in (105, 106):
+            await exchange.say(ticker(number, "100.5"), wire.depth(number, number))
+        await driven.until_kinds("SNAPSHOT", *["DELTA"] * 5)
+        await exchange.say(ticker(107, "100.5"), wire.depth(107, 107))
+        await driven.until_kinds("SNAPSHOT", *["DELTA"] * 6, "GAP", "SNAPSHOT")
+        await exchange.say(wire.depth(121, 121), ticker(121))
+        await driven.until_kinds("SNAPSHOT", *["DELTA"] * 6, "GAP", "SNAPSHOT", "DELTA")
+        await driven.until(lambda: driven.feed.counts.cross_checked == 8)
+
+    assert driven.feed.counts.disagreements == 4
+    assert [record.symbol for record in caplog.records if record.message == "touch_disagrees"] == ["BTCUSDT"]
+    assert exchange.subscribed == [["btcusdt@depth@100ms", "btcusdt@bookTicker", "btcusdt@trade"]]
+
+
+async def test_a_ticker_that_cannot_be_read_touches_no_book(exchange, running, wire):
+    async with running(cross_check=True) as driven:
+        await driven.until_kinds("SNAPSHOT")
+        await exchange.say(
+            ticker(101, "NaN"), ticker(100, "100", "1E+1000000"), '{"stream":"btcusdt@bookTicker","data":{}}'
+        )
+        await exchange.say(wire.depth(101, 101))
+        await driven.until_kinds("SNAPSHOT", "DELTA")
+
+    assert driven.feed.counts.bad_frames == 3
+
+
 def test_an_address_that_is_not_safe_is_refused():
     for name, options in (("spot", {"stream_url": "ws://example.com"}), ("usdm", {"rest_url": "http://example.com"})):
         with pytest.raises(DomainError, match="not this machine"):
