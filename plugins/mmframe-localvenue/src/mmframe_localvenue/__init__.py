@@ -5,20 +5,24 @@ Written from the exchanges' documents; it knows nothing of the plugins that conn
 
 from __future__ import annotations
 
-from mmframe_localvenue.core import (
-    ANY,
-    AccountSetup,
-    ApiKey,
-    CrowdSetup,
-    Fault,
-    FaultScript,
-    GodView,
-    LocalVenue,
-    MarketSetup,
-    Permission,
-    Role,
-    VenueSetup,
-)
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmframe_localvenue.core import (
+        ANY,
+        AccountSetup,
+        ApiKey,
+        CrowdSetup,
+        Fault,
+        FaultScript,
+        GodView,
+        LocalVenue,
+        MarketSetup,
+        Permission,
+        Role,
+        VenueSetup,
+    )
 
 __all__ = [
     "ANY",
@@ -38,5 +42,14 @@ __all__ = [
 
 DIALECTS: dict[str, str] = {
     "binance-spot": "mmframe_localvenue.binance.spot:SpotDialect",
+    "binance-usdm": "mmframe_localvenue.binance.usdm:UsdmDialect",
 }
 """Where the class of each dialect is, `module:name`; imported when it is used."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return a name of the core; the server is loaded when it is first asked for, not with the plugin."""
+    if name not in __all__:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(importlib.import_module("mmframe_localvenue.core"), name)
