@@ -387,6 +387,66 @@ async def test_bad_frames_are_counted_and_touch_no_book(exchange, reader_of, cap
     assert [record.message for record in caplog.records].count("bad_frame") == 4
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["NaN", "Infinity", "1E+1000000", "1E-1000000", "-1", "9" * 5000, "0x10", "1_0", "", "100.25"],
+    ids=lambda text: text[:12] or "nothing",
+)
+@pytest.mark.parametrize("is_price", [True, False], ids=["price", "size"])
+async def test_a_number_that_is_none_voids_the_book_and_a_snapshot_heals_it(
+    exchange, reader_of, capture, text, is_price
+):
+    if (text, is_price) == ("100.25", False):
+        text = "0.00001"  # off the grid of sizes
+    level = [text, "1"] if is_price else ["100", text]
+    reader = reader_of()
+
+    async with reader.running():
+        await reader.until(lambda: reader.feed.is_synced)
+        exchange.snapshots["orderbook.50.BTCUSDT"] = whole(capture, 20)
+        await exchange.send(capture.book("delta", 11, bids=[level]), delta(capture, 12))
+        await reader.until(lambda: reader.kinds == ["SNAPSHOT", "GAP", "SNAPSHOT"])
+
+    assert reader.feed.bad_frames == 1
+    assert len(exchange.connections) == 1
+
+
+@pytest.mark.parametrize(
+    "absurd", [10**9, 10**18, 2**63 - 1, 2**63, 2**70], ids=["10^9", "10^18", "max", "2^63", "2^70"]
+)
+@pytest.mark.parametrize("field", ["u", "seq"])
+@pytest.mark.parametrize("kind", ["snapshot", "delta"])
+async def test_an_absurd_counter_makes_nothing_that_follows_look_old(exchange, reader_of, capture, absurd, field, kind):
+    """The book is void at the latest with the message after it, and the next snapshot is believed."""
+    reader = reader_of()
+    numbers = {"u": 11, "seq": 11_000} | {field: absurd}
+
+    async with reader.running():
+        await reader.until(lambda: reader.feed.is_synced)
+        exchange.snapshots["orderbook.50.BTCUSDT"] = whole(capture, 20)
+        await exchange.send(capture.book(kind, bids=[["100", "2"]], asks=[["101", "1"]], **numbers))
+        await exchange.send(delta(capture, 12))
+        await reader.until(lambda: len(exchange.asked("unsubscribe")) == 1 and reader.kinds[-1] == "SNAPSHOT")
+        await exchange.send(delta(capture, 21))
+        await reader.until(lambda: reader.kinds[-1] == "DELTA" and reader.feed.is_synced)
+
+    assert reader.kinds[-3:] == ["GAP", "SNAPSHOT", "DELTA"]
+    assert reader.rows[-1][2] == [(0, 200, 2000)]
+
+
+@pytest.mark.parametrize("field", ["ts", "cts"])
+@pytest.mark.parametrize("time_ms", [-1, 10**18, 2**70], ids=["before 1970", "far", "farther"])
+async def test_a_time_that_no_clock_shows_voids_the_book(exchange, reader_of, capture, field, time_ms):
+    frame = json.loads(delta(capture, 11)) | {field: time_ms}
+    reader = reader_of()
+
+    async with reader.running():
+        await reader.until(lambda: reader.feed.is_synced)
+        exchange.snapshots["orderbook.50.BTCUSDT"] = whole(capture, 20)
+        await exchange.send(json.dumps(frame).encode())
+        await reader.until(lambda: reader.kinds == ["SNAPSHOT", "GAP", "SNAPSHOT"])
+
+
 async def test_a_message_that_is_too_long_ends_the_connection_only(exchange, reader_of, capture):
     reader = reader_of()
 
