@@ -13,6 +13,7 @@ from collections import defaultdict, deque
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
+import attrs
 import pytest
 from websockets.asyncio.server import serve
 
@@ -545,9 +546,10 @@ def venue_options(exchange):
 def trader_of(exchange, time, venue_options):
     """Return a function that makes a venue on the exchange, with a trader."""
 
-    def make(*, category="linear", instruments=None, **options):
+    def make(*, category="linear", instruments=None, removes_only=False, **options):
         instruments = instruments or (make_instrument("BTC/USDT", tick_size="0.5", lot_size="0.001"),)
         context = build_context(instruments=instruments, clock=time.clock, mode=Mode.LIVE)
+        context = attrs.evolve(context, removes_only=removes_only)
         venue = LiveVenue(category, venue_options(**options), context, sleep=time.sleep)
         return Trader(venue, time, exchange)
 

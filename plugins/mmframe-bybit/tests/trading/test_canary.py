@@ -14,6 +14,7 @@ from mmframe.errors import VenueError
 
 KEY = "test-key-0001"
 SECRET = "canary-5f2b9c"
+SIGNATURE = "0123456789abcdef" * 4
 
 
 class Signatures:
@@ -40,7 +41,7 @@ def written(trader, logs, *more):
 async def test_orders_errors_and_reconnects_show_nothing(exchange, trader_of, logs):
     signatures = Signatures(exchange)
     trader = trader_of()
-    quoting_key = f"key {KEY} and secret {SECRET} are wrong"
+    quoting_key = f"key {KEY} and signature {SIGNATURE} are wrong"
 
     async with trader.running():
         trader.do(Submit(0, "mm-t-0-1", Side.BUY, 200, 10))
@@ -62,12 +63,12 @@ async def test_orders_errors_and_reconnects_show_nothing(exchange, trader_of, lo
     signatures.seen.discard("")
     assert len(signatures.seen) > 10
     assert logs.records
-    assert [word for word in (KEY, SECRET, *signatures.seen) if word in text] == []
+    assert [word for word in (KEY, SECRET, SIGNATURE, *signatures.seen) if word in text] == []
 
 
 @pytest.mark.parametrize("what", ["login", "code", "status"])
 async def test_errors_that_end_the_run_show_nothing(exchange, trader_of, logs, what):
-    quoting_key = f"key {KEY} and secret {SECRET} are wrong"
+    quoting_key = f"key {KEY} and signature {SIGNATURE} are wrong"
     if what == "login":
         exchange.refuses_login = quoting_key
     elif what == "code":
@@ -81,7 +82,7 @@ async def test_errors_that_end_the_run_show_nothing(exchange, trader_of, logs, w
         await trader.venue.run(lambda: None)
 
     text = written(trader, logs, "".join(traceback.format_exception(caught.value)), repr(caught.value))
-    assert [word for word in (KEY, SECRET) if word in text] == []
+    assert [word for word in (KEY, SECRET, SIGNATURE) if word in text] == []
 
 
 async def test_no_key_leaves_for_a_place_that_needs_none(exchange, trader_of):

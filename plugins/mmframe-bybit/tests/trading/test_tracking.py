@@ -167,6 +167,18 @@ def test_what_was_not_changed_stands_as_last_seen_or_is_in_doubt(records):
     assert (doubt.status, doubt.size_lots, doubt.price_ticks) == (OrderStatus.UNCHANGED, 0, 0)
 
 
+def test_what_the_exchange_has_shown_is_not_put_in_doubt_again(records):
+    records.on_order(0, row(), NOW)
+    records.on_amend(Amend(0, ID, 198, 6, 0))
+    before = records.unknown(records.get(ID), Request.AMEND, "no answer", NOW)
+    records.on_order(0, row(price=198, size=6, ms=3), NOW)
+
+    assert told(before) == [("AMEND", "UNKNOWN")]
+    assert records.unknown(records.get(ID), Request.AMEND, "no answer", NOW) == []
+    assert records.unknown(records.get(ID), Request.SUBMIT, "no answer", NOW) == []
+    assert told(records.unknown(records.get(ID), Request.CANCEL, "no answer", NOW)) == [("CANCEL", "UNKNOWN")]
+
+
 def test_an_order_that_was_never_seen_is_in_doubt_too():
     records = OrderRecords()
     record = records.note(0, ID)

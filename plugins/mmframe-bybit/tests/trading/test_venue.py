@@ -635,6 +635,34 @@ async def test_a_report_tells_the_fills_of_what_it_lists_first(exchange, trader_
     assert trader.of(OpenOrdersReport)[0].orders[0].filled_lots == 4
 
 
+async def test_questions_asked_again_meanwhile_do_not_pile_up(exchange, trader_of):
+    trader = trader_of(requests_max=8)
+    exchange.script["/v5/order/history"].extend([exchange.silence] * 2)
+
+    async with trader.running():
+        exchange.script["/v5/order/realtime"].append(exchange.silence)
+        trader.do(*(QueryOpenOrders(0) for _ in range(6)), *(QueryOrder(0, ID) for _ in range(6)))
+        await trader.settle()
+        trader.do(bid("mm-t-0-2"))
+        await trader.until(lambda: trader.updates)
+        await trader.until(lambda: len(trader.of(OpenOrdersReport)) == 2, step_s=0.2)
+
+    assert trader.updates[0] == ("mm-t-0-2", "SUBMIT", "OPEN")
+    assert len(trader.of(OpenOrdersReport)) == 2
+
+
+async def test_cancels_have_room_where_quotes_have_none(exchange, trader_of):
+    exchange.script["order.create"].extend([exchange.silence] * 8)
+    trader = trader_of(requests_max=8)
+
+    async with trader.running():
+        exchange.place("mm-t-0-20")
+        trader.do(*(bid(f"mm-t-0-{number}") for number in range(9)), Cancel(0, "mm-t-0-20"))
+        await trader.until(lambda: len(trader.updates) == 2)
+
+    assert trader.updates == [("mm-t-0-8", "SUBMIT", "REJECTED"), ("mm-t-0-20", "CANCEL", "CANCELED")]
+
+
 async def test_cancel_all_goes_on_until_nothing_is_listed(exchange, trader_of):
     exchange.cancel_all_max = 2
     trader = trader_of()
@@ -705,6 +733,29 @@ async def test_a_tick_size_that_changes_ends_the_run(exchange, trader_of):
         await change_it()
 
     assert "tick_size: expected 0.05" in caught.value.exceptions[0].message
+
+
+async def test_who_only_removes_needs_neither_grid_nor_mode(exchange, trader_of):
+    exchange.listed["BTCUSDT"] = ("0.05", "0.0001")
+    exchange.account_mode = 1
+    exchange.positions.append({"symbol": "BTCUSDT", "side": "Buy", "size": "0.0001", "positionIdx": 1})
+    exchange.place(ID, price="100.05", qty="0.0105")
+    trader = trader_of(removes_only=True)
+
+    async with trader.running():
+        trader.do(QueryOpenOrders(0))
+        await trader.until(lambda: trader.of(OpenOrdersReport))
+        trader.do(CancelAll(0, "kill"))
+        await trader.until(
+            lambda: not exchange.open_orders() and (ID, "STREAM", "CANCELED") in trader.updates, step_s=0.05
+        )
+        trader.do(QueryOpenOrders(0))
+        await trader.until(lambda: len(trader.of(OpenOrdersReport)) == 2)
+
+    first, second = trader.of(OpenOrdersReport)
+    assert [(order.client_id, order.price_ticks, order.size_lots) for order in first.orders] == [(ID, 200, 11)]
+    assert second.orders == ()
+    assert trader.is_up
 
 
 async def test_cancel_on_disconnect_is_set_where_the_account_has_it(exchange, trader_of):

@@ -7,6 +7,7 @@ Source: the exchange's v5 documentation, integration guidance and websocket conn
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from mmframe.errors import VenueError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Credentials", "auth_payload", "rest_payload"]
 
 _TEXT_SHOWN_MAX = 200
-_SHORTEST_SECRET = 4
+_SIGNATURE = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def rest_payload(timestamp_ms: int, api_key: str, recv_window_ms: int, content: bytes) -> bytes:
@@ -44,7 +45,7 @@ class Credentials:
         VenueError: If the key is empty or holds what cannot stand in a header.
     """
 
-    __slots__ = ("_api_key", "_hidden", "_signer", "recv_window_ms")
+    __slots__ = ("_api_key", "_signer", "recv_window_ms")
 
     def __init__(self, api_key: Secret, api_secret: Secret, *, recv_window_ms: int) -> None:
         key, secret = api_key.reveal(), api_secret.reveal()
@@ -54,7 +55,6 @@ class Credentials:
                 raise VenueError(msg, hint="copy the key again: a line break or a blank often comes along")
         self._api_key = key
         self._signer = HmacSigner(secret)
-        self._hidden = tuple(text for text in (key, secret) if len(text) >= _SHORTEST_SECRET)
         self.recv_window_ms = recv_window_ms
 
     def __repr__(self) -> str:
@@ -79,7 +79,6 @@ class Credentials:
         return [self._api_key, expires_ms, self._signer(auth_payload(expires_ms))]
 
     def shown(self, text: str) -> str:
-        """Return words of the exchange fit for a log: short, printable, and without the key that it may quote."""
-        for hidden in self._hidden:
-            text = text.replace(hidden, "***")
+        """Return words of the exchange fit for a log: short, printable, without a key or signature that it quotes."""
+        text = _SIGNATURE.sub("***", text.replace(self._api_key, "***"))
         return "".join(letter if letter.isprintable() else "?" for letter in text[:_TEXT_SHOWN_MAX])

@@ -96,6 +96,7 @@ class Evidence:
         records: What is known of our orders.
         outbox: Where events go.
         logger: For what cannot be read.
+        rounds: Amounts off the grid are rounded: nothing will be placed on it.
 
     Attributes:
         bad_entries: Frames and entries that could not be read.
@@ -110,8 +111,10 @@ class Evidence:
         records: OrderRecords,
         outbox: Outbox,
         logger: logging.Logger,
+        rounds: bool = False,
     ) -> None:
         self.bad_entries = 0
+        self._rounds = rounds
         self._category = category
         self._instruments = tuple(instruments)
         self._markets = {symbol: market for market, symbol in enumerate(symbols)}
@@ -156,7 +159,7 @@ class Evidence:
         market = self._market_of(row)
         if market is None or not self.is_ours(row.order_link_id):
             return
-        facts = order_facts(row, self._instruments[market])
+        facts = order_facts(row, self._instruments[market], rounds=self._rounds)
         self._outbox.put(self._records.on_order(market, facts, receive_ns))
 
     def on_execution_row(self, row: ExecutionRow, receive_ns: int) -> Demand:
@@ -173,7 +176,7 @@ class Evidence:
             self._logger.warning("position_moved_by_exchange", extra=fields)
             return Demand(positions=True)
         if self.is_ours(row.order_link_id):
-            facts = execution_facts(row, self._instruments[market])
+            facts = execution_facts(row, self._instruments[market], rounds=self._rounds)
             self._outbox.put(self._records.on_execution(market, facts, receive_ns))
         return Demand()
 
@@ -188,7 +191,9 @@ class Evidence:
         market = self._market_of(row)
         if market is None:
             return ""
-        facts = position_facts(row, self._instruments[market])
+        facts = position_facts(row, self._instruments[market], rounds=self._rounds)
+        if facts.position_index and self._rounds:
+            return ""
         if facts.position_index:
             symbol = self._instruments[market].symbol
             return f"{symbol}: expected one-way mode, was hedge mode (positionIdx {facts.position_index})"
@@ -238,7 +243,7 @@ class Evidence:
         record = self._records.get(row.order_link_id)
         if record is not None and record.is_ended:
             return None
-        facts = order_facts(row, instrument)
+        facts = order_facts(row, instrument, rounds=self._rounds)
         return OrderReport(
             client_id=facts.client_id,
             venue_order_id=facts.venue_order_id,
@@ -247,14 +252,6 @@ class Evidence:
             size_lots=facts.size_lots,
             filled_lots=facts.filled_lots,
         )
-
-    def filled_lots(self, row: OrderRow, market: int) -> int:
-        """Return how much of an order has filled, by its row.
-
-        Raises:
-            FrameError: If it cannot be read.
-        """
-        return order_facts(row, self._instruments[market]).filled_lots
 
     def _on_entry(self, topic: str, entry: msgspec.Raw, receive_ns: int) -> Demand:
         try:

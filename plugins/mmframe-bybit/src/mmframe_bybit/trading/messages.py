@@ -267,19 +267,19 @@ def parse_private_frame(frame: bytes) -> PrivateFrame | ControlFrame:
     return ControlFrame(envelope.op, envelope.success, envelope.ret_msg, envelope.req_id)
 
 
-def order_facts(row: OrderRow, instrument: Instrument) -> OrderFacts:
-    """Return what `row` says on the grid of `instrument`.
+def order_facts(row: OrderRow, instrument: Instrument, *, rounds: bool = False) -> OrderFacts:
+    """Return what `row` says on the grid of `instrument`; `rounds` is for who will place nothing on that grid.
 
     Raises:
-        FrameError: If a number is none or off the grid.
+        FrameError: If a number is none or, unless `rounds`, off the grid.
     """
     return OrderFacts(
         client_id=row.order_link_id,
         venue_order_id=row.order_id,
         side=_side(row.side),
-        price_ticks=_ticks(row.price, instrument),
-        size_lots=_lots(row.qty, instrument, "qty"),
-        filled_lots=_lots(row.cum_exec_qty or "0", instrument, "cumExecQty"),
+        price_ticks=_ticks(row.price, instrument, rounds=rounds),
+        size_lots=_lots(row.qty, instrument, "qty", rounds=rounds),
+        filled_lots=_lots(row.cum_exec_qty or "0", instrument, "cumExecQty", rounds=rounds),
         status=row.order_status,
         reject_reason=row.reject_reason,
         cancel_type=row.cancel_type,
@@ -287,14 +287,14 @@ def order_facts(row: OrderRow, instrument: Instrument) -> OrderFacts:
     )
 
 
-def execution_facts(row: ExecutionRow, instrument: Instrument) -> ExecutionFacts:
-    """Return what an execution of kind Trade says on the grid of `instrument`.
+def execution_facts(row: ExecutionRow, instrument: Instrument, *, rounds: bool = False) -> ExecutionFacts:
+    """Return what an execution of kind Trade says on the grid of `instrument`; `rounds` as of `order_facts`.
 
     Raises:
-        FrameError: If a number is none, off the grid, or a price or size is not above 0.
+        FrameError: If a number is none, off the grid unless `rounds`, or a price or size is not above 0.
     """
-    price_ticks = _ticks(row.exec_price, instrument)
-    size_lots = _lots(row.exec_qty, instrument, "execQty")
+    price_ticks = _ticks(row.exec_price, instrument, rounds=rounds)
+    size_lots = _lots(row.exec_qty, instrument, "execQty", rounds=rounds)
     if price_ticks <= 0 or size_lots <= 0 or not row.exec_id:
         msg = f"execution {row.exec_id!r}: expected a price and size above 0, was {row.exec_price!r}, {row.exec_qty!r}"
         raise FrameError(msg)
@@ -313,13 +313,13 @@ def execution_facts(row: ExecutionRow, instrument: Instrument) -> ExecutionFacts
     )
 
 
-def position_facts(row: PositionRow, instrument: Instrument) -> PositionFacts:
-    """Return what `row` says on the grid of `instrument`.
+def position_facts(row: PositionRow, instrument: Instrument, *, rounds: bool = False) -> PositionFacts:
+    """Return what `row` says on the grid of `instrument`; `rounds` as of `order_facts`.
 
     Raises:
-        FrameError: If a number is none, or the size is off the grid or has no side.
+        FrameError: If a number is none, or the size is off the grid unless `rounds`, or has no side.
     """
-    size = _lots(row.size or "0", instrument, "size")
+    size = _lots(row.size or "0", instrument, "size", rounds=rounds)
     sign = 0 if not size else 1 if _side(row.side) is Side.BUY else -1
     mark = sane_decimal(row.mark_price or "0", "markPrice")
     return PositionFacts(
@@ -359,18 +359,20 @@ def json_text(fields: Mapping[str, object]) -> bytes:
     return msgspec.json.encode(fields)
 
 
-def _ticks(text: str, instrument: Instrument) -> int:
+def _ticks(text: str, instrument: Instrument, *, rounds: bool) -> int:
     number = sane_decimal(text or "0", "price")
+    if rounds:
+        return nearest_ticks(number, instrument)
     try:
         return instrument.price_ticks(number)
     except DomainError as error:
         raise FrameError(error.message) from None
 
 
-def _lots(text: str, instrument: Instrument, name: str) -> int:
+def _lots(text: str, instrument: Instrument, name: str, *, rounds: bool) -> int:
     number = sane_decimal(text, name)
     try:
-        lots = instrument.size_lots(number)
+        lots = nearest_lots(number, instrument) if rounds else instrument.size_lots(number)
     except DomainError as error:
         raise FrameError(error.message) from None
     if lots < 0:

@@ -81,7 +81,7 @@ class PrivateStream:
         self._on_up = on_up
         self._on_lost = on_lost
         self._request_numbers = count(1)
-        self._was_taken = False
+        self._generation = 0
         self._session = WebsocketSession(
             url,
             subscribe=self._subscribe,
@@ -119,7 +119,7 @@ class PrivateStream:
             elif isinstance(event, Overflow):
                 self.reconnect(f"{event.dropped} frames were lost: the queue was full")
                 self._on_lost("the private stream's queue was full")
-            elif isinstance(event, Disconnected) and self._session.connection is None:
+            elif isinstance(event, Disconnected) and event.generation == self._generation:
                 self._on_lost(f"the private stream is lost: {event.reason}")
         return frames
 
@@ -133,7 +133,10 @@ class PrivateStream:
         for topics in self._topics:
             request_id = f"s{next(self._request_numbers)}"
             await self._ask(connection, "subscribe", request_id, list(topics), " and ".join(topics))
-        self._was_taken = True
+        if self._generation and self._session.connection is None:
+            # Its loss may still wait in the queue; what follows is not the same unbroken stream.
+            self._on_lost("the private stream was lost")
+        self._generation = connection.generation
         self._on_up(connection.generation)
 
     async def _ask(
@@ -149,7 +152,7 @@ class PrivateStream:
             return
         words = "an answer that is none" if reply is None else self._credentials.shown(reply.ret_msg)
         msg = f"private stream: the exchange refused {what}: {words!r}"
-        if self._was_taken:
+        if self._generation:
             raise SubscriptionError(msg, hint="it was taken before: the session tries again")
         raise VenueError(msg, hint="check key, environment and the clock; `mmframe doctor` looks at all of them")
 

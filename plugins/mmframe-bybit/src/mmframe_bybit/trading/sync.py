@@ -164,7 +164,11 @@ class Synchroniser:
             VenueError: If the account is in hedge mode.
         """
         for market in range(len(self._account.symbols)) if self._account.category == "linear" else ():
-            for row in await self._account.positions(market):
+            rows = await self._account.positions(market)
+            if not rows:
+                msg = f"positions: expected that of {self._account.symbols[market]}, was none"
+                raise FrameError(msg)
+            for row in rows:
                 problem = self._evidence.on_position_row(row, self._timing.now_ns(), is_asked=True)
                 if problem:
                     raise VenueError(problem, hint="switch the symbol to one-way mode; this venue sends positionIdx 0")
@@ -190,7 +194,7 @@ class Synchroniser:
         for row in rows:
             self._evidence.on_order_row(row, self._timing.now_ns())
         current = self._records.note(record.market, record.client_id)
-        if current.held is not None or not rows:
+        if not rows or current.filled_lots > current.fetched_lots:
             await self.read_fills(current)
         self._outbox.put(self._records.release(current, self._timing.now_ns()))
         return bool(rows)

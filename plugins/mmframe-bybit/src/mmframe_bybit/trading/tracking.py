@@ -265,8 +265,10 @@ class OrderRecords:
         return [self._update(record, OrderStatus.UNCHANGED, request, receive_ns, reason=reason, tells_size=is_known)]
 
     def unknown(self, record: OrderRecord, request: Request, reason: str, receive_ns: int) -> list[VenueEvent]:
-        """Return the answer to a request of which nobody knows what became of it."""
-        if record.is_ended:
+        """Return the answer to a request of which nobody knows what became of it, unless the exchange has shown it."""
+        has_shown_submit = request is Request.SUBMIT and (record.status is not None or record.held is not None)
+        has_shown_amend = request is Request.AMEND and record.amended_to is None
+        if record.is_ended or has_shown_submit or has_shown_amend:
             return []
         return [
             self._update(record, OrderStatus.UNKNOWN, request, receive_ns, reason=reason, tells_size=False),

@@ -7,6 +7,7 @@ moment that this stream is lost. A reply to an order request is never evidence t
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
@@ -47,7 +48,7 @@ from mmframe_bybit.trading.tracking import OrderRecords
 from mmframe_bybit.wire import FrameError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.orders import Action, VenueEvent
@@ -86,6 +87,12 @@ class _Work(NamedTuple):
 
     action: Action
     size_lots: int = 0
+
+
+class _Everything(NamedTuple):
+    """All orders of a market, or of all: what `CancelAll` is about, whatever its reason."""
+
+    market: int
 
 
 class _Running(NamedTuple):
@@ -152,9 +159,12 @@ class LiveVenue:
             records=self._records,
             outbox=self._outbox,
             logger=context.logger,
+            rounds=context.removes_only,
         )
         self._work: deque[_Work] = deque()
         self._open_work = 0
+        self._under_way: set[Hashable] = set()
+        self._again: set[Hashable] = set()
         self._running: _Running | None = None
         self._work_news = anyio.Event()
         self._wanted = {name: anyio.Event() for name in ("clock", "fills", "positions")}
@@ -174,7 +184,9 @@ class LiveVenue:
             msg = f"execute: expected an Approved, was {type(approved).__name__}"
             raise TypeError(msg)
         work = self._noted(approved.action)
-        if self._open_work >= self._options.requests_max:
+        # What takes risk away finds room where quotes no longer do.
+        limit = self._options.requests_max * (1 if isinstance(work.action, Submit | Amend | Replace) else 2)
+        if self._open_work >= limit:
             self._answer_unsent(work.action, f"{self._open_work} requests wait or are under way already", now_ns)
             return
         self._open_work += 1
@@ -370,15 +382,32 @@ class LiveVenue:
         action = work.action
         try:
             if isinstance(action, QueryOrder):
-                await self._query(running, action)
+                await self._once(action, partial(self._query, running, action))
             elif isinstance(action, QueryOpenOrders):
-                await self._report(running, action)
+                await self._once(action, partial(self._report, running, action))
             elif isinstance(action, CancelAll):
-                await self._cancel_all(running, action)
+                await self._once(_Everything(action.market), partial(self._cancel_all, running, action))
             else:
                 await self._change(running, work)
         finally:
             self._open_work -= 1
+
+    async def _once(self, what: Hashable, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work`, unless the same is under way: then that is done once more when it is through.
+
+        While the exchange does not answer the strategy asks again and again; its questions must not pile up.
+        """
+        if what in self._under_way:
+            self._again.add(what)
+            return
+        self._under_way.add(what)
+        try:
+            await work()
+            while what in self._again:
+                self._again.discard(what)
+                await work()
+        finally:
+            self._under_way.discard(what)
 
     async def _change(self, running: _Running, work: _Work) -> None:
         action = work.action
@@ -543,7 +572,9 @@ class LiveVenue:
     async def _cancel_market(self, running: _Running, market: int) -> None:
         """Cancel until the exchange lists nothing: once takes at most 500 orders, which ones is not said."""
         for attempt in range(_CANCEL_ALL_ROUNDS):
-            await running.account.cancel_all(market, is_first=attempt == 0)
+            outcome = await running.account.cancel_all(market, is_first=attempt == 0)
+            if not isinstance(outcome, Accepted):
+                self._logger.warning("cancel_all_not_taken", extra={"reason": outcome.reason})
             await self._timing.sleep(_CANCEL_ALL_PAUSE_S)
             try:
                 if not await running.account.open_orders(market):
