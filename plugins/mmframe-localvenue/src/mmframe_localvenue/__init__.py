@@ -43,6 +43,7 @@ __all__ = [
 DIALECTS: dict[str, str] = {
     "binance-spot": "mmframe_localvenue.binance.spot:SpotDialect",
     "binance-usdm": "mmframe_localvenue.binance.usdm:UsdmDialect",
+    "bybit": "mmframe_localvenue.bybit.dialect:BybitDialect",
 }
 """Where the class of each dialect is, `module:name`; imported when it is used."""
 

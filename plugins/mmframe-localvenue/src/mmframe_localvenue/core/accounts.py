@@ -235,7 +235,9 @@ class LinearMoney:
         closed = min(abs(signed), abs(position.size_lots)) if signed * position.size_lots < 0 else 0
         realized = Decimal(0)
         if closed:
-            entry = position.entry_quote * closed / abs(position.size_lots)
+            held = abs(position.size_lots)
+            # The last lot takes the whole rest with it: a division would leave dust behind.
+            entry = position.entry_quote if closed == held else position.entry_quote * closed / held
             value = instrument.notional_quote(fill.price_ticks, closed)
             realized = value - entry if position.size_lots > 0 else entry - value
             position.entry_quote -= entry

@@ -1,0 +1,85 @@
+"""`mmframe venue`: runs until it is interrupted and says how to connect."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tomllib
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def run():
+    """Return a function that starts the command; what still runs at the end is interrupted."""
+    started = []
+
+    def start(*arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mmframe", "venue", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+def test_one_line_of_json_leads_to_an_open_venue_that_ends_on_interrupt(run):
+    process = run("binance-spot", "--json", "--still", "--symbol", "DOGE/USDT=0.2", "--key", "k-1:s-1")
+
+    said = json.loads(process.stdout.readline())
+    book = httpx.get(f"{said['rest_url']}/api/v3/depth", params={"symbol": "DOGEUSDT", "limit": 1}, trust_env=False)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+
+    assert (said["dialect"], said["api_key"], said["api_secret"]) == ("binance-spot", "k-1", "s-1")
+    assert said["rest_url"].startswith("http://127.0.0.1:")
+    assert book.json()["bids"][0][0] == "0.19999999"
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_what_is_printed_for_people_is_toml_to_paste(run):
+    process = run("binance-spot")
+    lines = []
+    while not lines or not lines[-1].startswith("api_secret"):
+        lines.append(process.stdout.readline())
+
+    text = "".join(lines)
+    tables = tomllib.loads(text[text.index("[[markets]]") :])
+
+    assert tables["feed"]["use"] == tables["venue"]["live"]["use"] == "binance/spot"
+    assert tables["venue"]["live"]["api_key"] == {"env": "LOCAL_API_KEY"}
+    assert tables["markets"] == [
+        {"instrument": "BTC/USDT", "order_size": "0.00040", "tick_size": "0.01", "lot_size": "0.00001"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--symbol", "BTCUSDT"), "--symbol: expected BASE/QUOTE=PRICE, was 'BTCUSDT'"),
+        (("--symbol", "BTC/USDT=NaN"), "--symbol: expected a price above 0 behind BTC/USDT=, was 'NaN'"),
+        (("--symbol", "BTC/USDT=-1"), "--symbol: expected a price above 0 behind BTC/USDT=, was '-1'"),
+        (("--key", "no-secret"), "--key: expected KEY:SECRET, was 'no-secret'"),
+    ],
+    ids=["shape", "nan", "negative", "key"],
+)
+def test_a_bad_option_is_refused_before_anything_opens(run, arguments, text):
+    process = run("binance-spot", *arguments)
+
+    output, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, output) == (2, "")
+    assert errors.startswith(f"error[usage]: {text}")
