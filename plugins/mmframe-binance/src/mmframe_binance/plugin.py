@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 from mmframe.plugin import FeedSpec, HistorySpec, Mode, VenueSpec, hookimpl
 from mmframe_binance.options import CaptureOptions, FeedOptions, SpotOptions, UsdmOptions
-from mmframe_binance.trading.options import SpotTradingOptions
+from mmframe_binance.trading.options import SpotTradingOptions, UsdmTradingOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from mmframe.domain.findings import Finding
     from mmframe.plugin import BuildContext
     from mmframe_binance.capture import CaptureHistory
     from mmframe_binance.feed import LiveFeed
     from mmframe_binance.trading.spot import SpotVenue
+    from mmframe_binance.trading.usdm import UsdmVenue
 
 __all__ = ["FEEDS", "HISTORIES", "MMFRAME_API", "VENUES"]
 
@@ -49,6 +51,15 @@ A request without a clear answer is asked for and never sent again; what each er
 error codes. There is no dead-man switch on spot.
 
 Source: the exchange's documentation of REST, websocket API and user data streams.
+"""
+
+_USDM_VENUE_DESCRIPTION = """\
+Orders go over REST (`GTX` when post-only), the account's events come on a socket that a listen key names. Another price
+or size is a change of the order, which loses its place in the queue. Positions are told beside the fills. While it runs
+the exchange's dead-man switch is wound: without a word from us for `dead_man_s` the exchange cancels every order of the
+account in the strategy's markets. A request without a clear answer is asked for and never sent again.
+
+Source: the exchange's documentation of USDⓈ-M futures: trade, user data streams, auto-cancel.
 """
 
 
@@ -86,6 +97,26 @@ def _build_spot_venue(options: SpotTradingOptions, context: BuildContext) -> Spo
     return SpotVenue(options, context)
 
 
+def _build_usdm_venue(options: UsdmTradingOptions, context: BuildContext) -> UsdmVenue:
+    from mmframe_binance.trading.usdm import UsdmVenue  # noqa: PLC0415 - asking for the spec loads no network library
+
+    return UsdmVenue(options, context)
+
+
+async def _examine_spot(options: SpotTradingOptions, context: BuildContext) -> Sequence[Finding]:
+    from mmframe_binance.trading.doctor import examine  # noqa: PLC0415 - asking for the spec loads no network library
+    from mmframe_binance.trading.spot import SPOT_TRADING  # noqa: PLC0415
+
+    return await examine(SPOT_TRADING, options, context)
+
+
+async def _examine_usdm(options: UsdmTradingOptions, context: BuildContext) -> Sequence[Finding]:
+    from mmframe_binance.trading.doctor import examine  # noqa: PLC0415 - asking for the spec loads no network library
+    from mmframe_binance.trading.usdm import USDM_TRADING  # noqa: PLC0415
+
+    return await examine(USDM_TRADING, options, context)
+
+
 FEEDS = (
     FeedSpec(
         name="spot",
@@ -113,6 +144,16 @@ VENUES = (
         build=_build_spot_venue,
         options=SpotTradingOptions,
         modes=frozenset({Mode.LIVE}),
+        doctor=_examine_spot,
+    ),
+    VenueSpec(
+        name="usdm",
+        summary="Orders on USDⓈ-M futures, in one-way mode.",
+        description=_USDM_VENUE_DESCRIPTION,
+        build=_build_usdm_venue,
+        options=UsdmTradingOptions,
+        modes=frozenset({Mode.LIVE}),
+        doctor=_examine_usdm,
     ),
 )
 

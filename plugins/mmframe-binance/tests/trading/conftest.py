@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from decimal import Decimal
 from types import SimpleNamespace
 
 import anyio
-import attrs
 import pytest
 
 from mmframe.domain.kinds import Mode
 from mmframe.domain.market import Side
 from mmframe.domain.orders import Fill, OpenOrdersReport, OrderStatus, OrderUpdate, Request, Submit, VenueStatus
 from mmframe.errors import MmframeError
-from mmframe.net.timing import Timing
 from mmframe.plugin import Secret
 from mmframe.runtime.clocks import SystemClock
-from mmframe.testing import approve, build_context
+from mmframe.testing import approve, build_context, make_instrument
 from mmframe_binance import plugin
 from mmframe_localvenue import AccountSetup, ApiKey, LocalVenue, MarketSetup, Permission, VenueSetup
 
@@ -145,19 +142,13 @@ async def local_venue(product, *, markets=(MARKET,), account=None, **setup):
 
 
 @contextlib.asynccontextmanager
-async def running(product, local, *, timing=None, instruments=None, wait=True, **values):
+async def running(product, local, *, instruments=None, wait=True, **values):
     """Run a venue against a local one; yields once it is up unless told not to wait."""
     if instruments is None:
-        instruments = tuple(market.instrument for market in local.god_markets)
+        instruments = tuple(market.instrument() for market in local.setup.markets)
     clock = SystemClock()
     context = build_context(instruments=instruments, mode=Mode.LIVE, clock=clock)
-    spec = SPECS[product]
-    if timing is None:
-        venue = spec.build(options_for(product, local, **values), context)
-    else:
-        from mmframe_binance.trading.spot import SpotVenue
-
-        venue = SpotVenue(options_for(product, local, **values), context, timing)
+    venue = SPECS[product].build(options_for(product, local, **values), context)
     run = Run(venue, local, instruments)
     failures = []
 
@@ -178,6 +169,29 @@ async def running(product, local, *, timing=None, instruments=None, wait=True, *
         tasks.cancel_scope.cancel()
     if failures:
         raise failures[0]
+
+
+@contextlib.asynccontextmanager
+async def on_spot(**values):
+    async with local_venue("spot") as local, running("spot", local, **values) as run:
+        yield run
+
+
+def instrument(symbol="BTC/USDT", *, tick_size="0.01", lot_size="0.001"):
+    return make_instrument(symbol, tick_size=tick_size, lot_size=lot_size)
+
+
+def watch_signatures(venue):
+    """Return the list to which every signature is added as it is made."""
+    made = []
+    sign = venue._client._signer
+
+    def signer(payload):
+        made.append(sign(payload))
+        return made[-1]
+
+    venue._client._signer = signer
+    return made
 
 
 def first_expected(error):
@@ -204,14 +218,13 @@ def rig():
         MARKET=MARKET,
         SPECS=SPECS,
         local_venue=local_venue,
+        spot=on_spot,
+        instrument=instrument,
+        watch_signatures=watch_signatures,
         running=running,
         options_for=options_for,
         first_expected=first_expected,
         AccountSetup=AccountSetup,
         ApiKey=ApiKey,
-        MarketSetup=MarketSetup,
         Permission=Permission,
-        attrs=attrs,
-        logging=logging,
-        Timing=Timing,
     )

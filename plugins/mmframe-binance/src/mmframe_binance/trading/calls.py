@@ -90,6 +90,7 @@ USDM_CALLS = Calls(
 )
 USDM_MODIFY = _order("PUT", "/fapi/v1/order", 1)
 USDM_POSITIONS = Call("GET", "/fapi/v3/positionRisk", 5)
+USDM_POSITION_MODE = Call("GET", "/fapi/v1/positionSide/dual", 30)
 USDM_ACCOUNT_CONFIG = Call("GET", "/fapi/v1/accountConfig", 5)
 USDM_COUNTDOWN = Call("POST", "/fapi/v1/countdownCancelAll", 10, Lane.CANCEL, _CANCEL_WORTH_S)
 USDM_LISTEN_KEY = Call("POST", "/fapi/v1/listenKey", 1, security="key")

@@ -983,6 +983,15 @@ class TradingVenue:
         self._events.append(event)
         self._notify()
 
+    @staticmethod
+    def _amount(text: str) -> Decimal:
+        """Return an amount that the exchange wrote.
+
+        Raises:
+            WireError: If it is not a finite number of sane magnitude.
+        """
+        return _decimal(text)
+
     def _tell_balance(self, asset: str, free: str, locked: str, receive_ns: int) -> None:
         self._tell(BalanceUpdate(asset, _decimal(free), _decimal(locked), receive_ns))
 

@@ -7,11 +7,14 @@ Source: the exchange's documentation of REST, websocket API and user data stream
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from mmframe.errors import VenueError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "AccountEvent",
@@ -30,6 +33,7 @@ __all__ = [
     "OrderAnswer",
     "PositionEvent",
     "PositionLine",
+    "PositionMode",
     "RateLimit",
     "ReplaceAnswer",
     "ServerTime",
@@ -177,6 +181,12 @@ class PositionLine(_Camel, frozen=True, gc=False):
     position_side: str = "BOTH"
     mark_price: str = "0"
     update_time: int = 0
+
+
+class PositionMode(_Camel, frozen=True, gc=False):
+    """Futures: whether long and short are kept apart (hedge mode)."""
+
+    dual_side_position: bool
 
 
 class ConfigAnswer(_Camel, frozen=True, gc=False):
@@ -389,8 +399,14 @@ class _SpotEnvelope(_Camel, frozen=True, gc=False):
     event: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class _Combined(_Wire, frozen=True, gc=False):
+    stream: str
+    data: msgspec.Raw
+
+
 _socket_answer = msgspec.json.Decoder(SocketAnswer)
 _envelope = msgspec.json.Decoder(_SpotEnvelope)
+_combined = msgspec.json.Decoder(_Combined)
 _kind = msgspec.json.Decoder(_Kind)
 _SPOT_EVENTS: dict[str, msgspec.json.Decoder[Any]] = {
     "executionReport": msgspec.json.Decoder(ExecutionReport),
@@ -453,7 +469,7 @@ def parse_spot_event(frame: bytes) -> ExecutionReport | AccountPosition | Stream
     Raises:
         WireError: If it is no event of the promised shape.
     """
-    return _event(frame, _SPOT_EVENTS, is_wrapped=True)  # type: ignore[no-any-return] # by the table
+    return _event(frame, _SPOT_EVENTS, _spot_body)  # type: ignore[no-any-return] # by the table
 
 
 def parse_usdm_event(frame: bytes) -> FuturesOrderEvent | AccountEvent | StreamNotice | None:
@@ -462,18 +478,26 @@ def parse_usdm_event(frame: bytes) -> FuturesOrderEvent | AccountEvent | StreamN
     Raises:
         WireError: If it is no event of the promised shape.
     """
-    return _event(frame, _USDM_EVENTS, is_wrapped=False)  # type: ignore[no-any-return] # by the table
+    return _event(frame, _USDM_EVENTS, _usdm_body)  # type: ignore[no-any-return] # by the table
 
 
-def _event(frame: bytes, decoders: dict[str, msgspec.json.Decoder[Any]], *, is_wrapped: bool) -> Any:
+def _event(frame: bytes, decoders: dict[str, msgspec.json.Decoder[Any]], unwrap: Callable[[bytes], bytes]) -> Any:
     try:
-        body: bytes | msgspec.Raw = _envelope.decode(frame).event if is_wrapped else frame
-        if is_wrapped and bytes(body) == b"null":
+        body = unwrap(frame)
+        if body == b"null":
             return None
         decoder = decoders.get(_kind.decode(body).e)
         return None if decoder is None else decoder.decode(body)
     except _ERRORS as error:
         raise WireError(f"private event: expected one of the documented shape: {_told(error)}") from None
+
+
+def _spot_body(frame: bytes) -> bytes:
+    return bytes(_envelope.decode(frame).event)
+
+
+def _usdm_body(frame: bytes) -> bytes:
+    return bytes(_combined.decode(frame).data) if frame.startswith(b'{"stream"') else frame
 
 
 def _told(error: Exception) -> str:

@@ -1,0 +1,665 @@
+"""Spot trading against the local venue: what each outcome of each request leads to, and what being up demands."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import anyio
+import pytest
+
+from mmframe.domain.findings import FindingLevel
+from mmframe.domain.kinds import Mode
+from mmframe.domain.market import Side
+from mmframe.domain.orders import (
+    ALL_MARKETS,
+    Amend,
+    BalanceUpdate,
+    Cancel,
+    CancelAll,
+    OrderStatus,
+    QueryOpenOrders,
+    QueryOrder,
+    Replace,
+    Request,
+    Submit,
+    TimeInForce,
+    VenueStatus,
+)
+from mmframe.errors import DomainError, VenueError
+from mmframe.plugin import Secret
+from mmframe.runtime.clocks import SystemClock
+from mmframe.testing import approve, build_context
+from mmframe_localvenue import ANY, Fault, Role
+
+OPEN, UNKNOWN, UNCHANGED = OrderStatus.OPEN, OrderStatus.UNKNOWN, OrderStatus.UNCHANGED
+REJECTED, CANCELED = OrderStatus.REJECTED, OrderStatus.CANCELED
+TRANSPORTS = ("websocket", "rest")
+
+
+@pytest.fixture(params=TRANSPORTS)
+def entry(request):
+    return request.param
+
+
+@pytest.fixture
+def spot(rig):
+    """Return a context: a local venue, and a venue that is up on it."""
+
+    def start(**values):
+        return rig.spot(**values)
+
+    return start
+
+
+async def raced(run, operation, order, action):
+    """Let the order be filled while the action is on its way."""
+    late = run.local.faults.next(operation, Fault.LATE_REQUEST)
+    run.send(action)
+    await late.happened()
+    run.local.god.trade_against(order.client_id)
+    late.release()
+
+
+# Up and down.
+
+
+async def test_it_is_up_once_the_clock_and_the_balances_are_known(spot):
+    async with spot() as run:
+        kinds = [type(event) for event in run.events]
+
+        assert kinds[-1] is VenueStatus
+        assert {event.asset for event in run.events if isinstance(event, BalanceUpdate)} >= {"BTC", "USDT"}
+        assert run.venue.clock.is_known
+
+
+async def test_nothing_is_placed_while_it_is_down(rig):
+    async with rig.local_venue("spot") as local:
+        local.faults.lose(Role.API)
+        async with rig.running("spot", local, wait=False) as run:
+            action = run.submit()
+            update = await run.update(action.client_id, REJECTED)
+
+            assert update.reason == "the venue is down: no private stream"
+            assert local.god.requests_of("order.place") == []
+
+
+async def test_a_lost_private_stream_is_down_and_up_tells_the_fills_and_ends_that_it_missed(spot):
+    async with spot() as run:
+        filled, cancelled = await run.rest(), await run.rest(price="48000")
+        run.local.faults.lose(Role.API)
+        await run.down()
+        run.local.god.trade_against(filled.client_id)
+        run.local.god.cancel(cancelled.client_id)
+        run.local.faults.heal()
+        await run.up()
+
+        assert run.filled_lots(filled.client_id) == 10
+        up_at = max(index for index, event in enumerate(run.events) if isinstance(event, VenueStatus))
+        told = {event.client_id: event.status for event in run.events[:up_at] if hasattr(event, "filled_lots")}
+        assert told == {filled.client_id: OrderStatus.FILLED, cancelled.client_id: CANCELED}
+        assert run.venue.counts.backfilled_fills >= 1
+
+
+async def test_a_silent_private_stream_is_down(spot):
+    async with spot(liveness_timeout_s=0.3) as run:
+        run.local.faults.silence(Role.API)
+        await run.down()
+        run.local.faults.heal()
+        await run.up()
+
+
+async def test_an_ended_subscription_gets_another_connection(spot):
+    async with spot() as run:
+        run.local.faults.next("user-stream", Fault.CORRUPT)
+        order = await run.rest()
+        await run.down()
+        await run.up()
+
+        assert OPEN in run.statuses(order.client_id)
+        assert run.venue.counts.bad_frames == 1
+
+
+async def test_cancels_go_over_rest_while_the_socket_is_down(spot):
+    async with spot() as run:
+        order = await run.rest()
+        run.local.faults.lose(Role.API)
+        await run.down()
+        run.send(Cancel(0, order.client_id))
+        await run.update(order.client_id, CANCELED)
+
+        assert run.local.god.requests_of("order.cancel")[-1].method == "DELETE"
+
+
+async def test_a_revoked_key_latches_the_venue(spot, rig):
+    async with spot() as run:
+        run.local.god.revoke_key(rig.KEY.key)
+        action = run.submit()
+        update = await run.update(action.client_id, REJECTED)
+        await run.down()
+
+        assert update.reason.startswith("-2015 REJECTED_MBX_KEY")
+        again = run.submit()
+        assert (await run.update(again.client_id, REJECTED)).reason.startswith("the venue is down: -2015")
+
+
+# How a run may not begin.
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        pytest.param({"api_secret": Secret("wrong", "test")}, "-1022 INVALID_SIGNATURE", id="wrong secret"),
+        pytest.param({"api_key": Secret("nobody", "test")}, "-2015 REJECTED_MBX_KEY", id="unknown key"),
+    ],
+)
+async def test_a_key_that_is_refused_ends_the_run(rig, values, message):
+    async with rig.local_venue("spot") as local, rig.running("spot", local, wait=False, **values) as run:
+        with pytest.raises(VenueError) as caught:
+            await run.up()
+
+    assert message in caught.value.message
+
+
+async def test_another_grid_than_the_exchanges_ends_the_run(rig):
+    async with rig.local_venue("spot") as local:
+        instruments = (rig.instrument(tick_size="0.1"),)
+        async with rig.running("spot", local, wait=False, instruments=instruments) as run:
+            with pytest.raises(
+                VenueError, match=r"^BTC/USDT: tick_size: expected 0\.01 as the exchange says, was 0\.1$"
+            ):
+                await run.up()
+
+
+async def test_an_unknown_market_ends_the_run(rig):
+    async with rig.local_venue("spot") as local:
+        instruments = (rig.instrument("DOGE/USDT"),)
+        async with rig.running("spot", local, wait=False, instruments=instruments) as run:
+            with pytest.raises(VenueError, match=r"-1121 BAD_SYMBOL"):
+                await run.up()
+
+
+def test_a_host_of_another_environment_is_refused_when_it_is_built(rig):
+    options = rig.SPECS["spot"].options(
+        api_key=Secret("k", "test"), api_secret=Secret("s", "test"), rest_url="https://testnet.binance.vision"
+    )
+
+    with pytest.raises(DomainError, match=r"^rest_url: expected a host of the environment 'live'"):
+        rig.SPECS["spot"].build(options, build_context(mode=Mode.LIVE))
+
+
+async def test_a_clock_that_is_off_by_seconds_is_allowed_for(rig):
+    async with rig.local_venue("spot") as local:
+        local.faults.skew_clock(7.0)
+        async with rig.running("spot", local) as run:
+            await run.rest()
+
+            assert 6500 < run.venue.clock.offset_ms < 7500
+
+
+async def test_a_clock_that_jumps_is_refused_for_certain_and_measured_anew(spot, entry):
+    async with spot(order_entry=entry) as run:
+        run.local.faults.skew_clock(20.0)
+        refused = run.submit()
+        update = await run.update(refused.client_id, REJECTED)
+        await run.until(lambda: run.venue.clock.offset_ms > 15_000, "the clock to be measured")
+        await run.rest()
+
+        assert update.reason.startswith("-1021 INVALID_TIMESTAMP")
+
+
+# Orders.
+
+
+async def test_a_post_only_order_rests_and_is_answered_with_its_figures(spot, entry):
+    async with spot(order_entry=entry) as run:
+        order = await run.rest(price="49000", lots=10)
+        update = run.updates(order.client_id)[-1]
+
+        seen = run.local.god.requests_of("order.place")[0]
+        assert (seen.method == "WS") == (entry == "websocket")
+        assert (update.price_ticks, update.size_lots, update.filled_lots) == (4_900_000, 10, 0)
+        assert update.venue_order_id == str(run.local.god.order(order.client_id).order_id)
+
+
+async def test_a_post_only_order_that_would_take_is_rejected(spot, entry):
+    async with spot(order_entry=entry) as run:
+        action = run.submit(price="51000")
+        update = await run.update(action.client_id, REJECTED)
+
+        assert update.reason == "-2010 NEW_ORDER_REJECTED: Order would immediately match and take."
+        assert run.fills() == []
+
+
+async def test_an_order_that_takes_is_told_with_its_fills_first(spot, entry):
+    async with spot(order_entry=entry) as run:
+        action = run.submit(price="51000", is_post_only=False, time_in_force=TimeInForce.IOC)
+        await run.update(action.client_id, OrderStatus.FILLED)
+
+        first_end = next(i for i, e in enumerate(run.events) if getattr(e, "status", None) is OrderStatus.FILLED)
+        before = [event for event in run.events[:first_end] if event in run.fills(action.client_id)]
+        assert sum(fill.size_lots for fill in before) == 10
+        assert all(not fill.is_maker and fill.fee > 0 and fill.fee_asset == "BTC" for fill in before)
+
+
+async def test_an_order_off_the_filters_is_refused_without_being_sent(spot):
+    async with spot() as run:
+        action = run.submit(price="1", lots=1)
+        update = await run.update(action.client_id, REJECTED)
+
+        assert update.reason == "notional: expected at least 5, was 0.001"
+        assert run.local.god.requests_of("order.place") == []
+
+
+async def test_every_execution_is_told_once_whatever_tells_it_again(spot):
+    async with spot() as run:
+        order = await run.rest()
+        run.local.faults.next("user-stream", Fault.DUPLICATE, count=2)
+        run.local.god.trade_against(order.client_id, 4)
+        await run.until(lambda: run.filled_lots() == 4)
+        run.send(QueryOrder(0, order.client_id))
+        answer = await run.answer(order.client_id, Request.QUERY)
+
+        assert (answer.status, answer.filled_lots, run.filled_lots()) == (OPEN, 4, 4)
+
+
+async def test_a_fill_that_the_stream_lost_is_fetched_before_the_answer_that_counts_it(spot):
+    async with spot() as run:
+        order = await run.rest()
+        run.local.faults.next("user-stream", Fault.GAP, count=2)
+        run.local.god.trade_against(order.client_id, 4)
+        run.send(QueryOrder(0, order.client_id))
+        answer = await run.answer(order.client_id, Request.QUERY)
+
+        assert answer.filled_lots == 4
+        assert run.events.index(run.fills()[0]) < run.events.index(answer)
+        assert run.venue.counts.backfilled_fills == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_placed"),
+    [
+        pytest.param(Fault.LOST_REPLY, True, id="lost reply"),
+        pytest.param(Fault.LOST_REQUEST, False, id="lost request"),
+        pytest.param(Fault.UNKNOWN_DONE, True, id="5xx, done"),
+        pytest.param(Fault.UNKNOWN_NOT_DONE, False, id="5xx, not done"),
+        pytest.param(Fault.CORRUPT, True, id="corrupt"),
+        pytest.param(Fault.THROTTLED, False, id="429"),
+    ],
+)
+async def test_a_submit_without_a_clear_answer_is_unknown_and_then_asked_for(spot, entry, fault, is_placed):
+    async with spot(order_entry=entry, request_timeout_s=0.3) as run:
+        run.local.faults.next("order.place", fault)
+        action = run.submit()
+        await run.update(action.client_id, UNKNOWN, Request.SUBMIT)
+        run.send(QueryOrder(0, action.client_id))
+        answer = await run.answer(action.client_id, Request.QUERY)
+
+        assert answer.status is (OPEN if is_placed else OrderStatus.NOT_FOUND)
+        assert len(run.local.god.orders_of(action.client_id)) == is_placed, "sent once at most"
+        assert len(run.local.god.requests_of("order.place")) == 1
+
+
+async def test_an_unlisted_code_is_unknown(spot, entry):
+    async with spot(order_entry=entry) as run:
+        body = json.dumps({"code": -7777, "msg": "A code of tomorrow."})
+        run.local.faults.next("order.place", Fault.UNKNOWN_DONE, status=400, body=body)
+        action = run.submit()
+
+        await run.update(action.client_id, UNKNOWN, Request.SUBMIT)
+
+
+async def test_a_cancel_tells_the_end_and_what_was_filled_before(spot, entry):
+    async with spot(order_entry=entry) as run:
+        order = await run.rest()
+        run.local.god.trade_against(order.client_id, 3)
+        run.send(Cancel(0, order.client_id))
+        update = await run.update(order.client_id, CANCELED)
+        await run.until(lambda: run.filled_lots() == 3)
+
+        assert update.filled_lots == 3
+
+
+async def test_a_cancel_that_a_fill_overtook_is_no_cancel(spot, entry):
+    async with spot(order_entry=entry) as run:
+        order = await run.rest()
+        await raced(run, "order.cancel", order, Cancel(0, order.client_id))
+        answer = await run.answer(order.client_id, Request.CANCEL)
+        await run.update(order.client_id, OrderStatus.FILLED)
+
+        assert (answer.status, answer.size_lots) == (UNCHANGED, 0)
+        assert "-2011 CANCEL_REJECTED" in answer.reason
+        assert CANCELED not in run.statuses(order.client_id)
+
+
+async def test_a_cancelled_order_is_still_found_by_the_name_that_it_was_given(spot):
+    async with spot() as run:
+        run.local.faults.next("order.place", Fault.LOST_REPLY)
+        run.local.faults.next("user-stream", Fault.GAP, count=9)
+        action = run.submit()
+        await run.local.god.until(run.local.god.open_orders)
+        run.local.god.trade_against(action.client_id, 2)
+        run.send(Cancel(0, action.client_id))
+        await run.update(action.client_id, CANCELED)
+        run.local.faults.heal()
+
+        assert run.filled_lots(action.client_id) == 2
+
+
+# Amend.
+
+
+async def test_an_amend_makes_an_order_smaller_and_keeps_its_name(spot, entry):
+    async with spot(order_entry=entry) as run:
+        order = await run.rest()
+        run.local.god.trade_against(order.client_id, 2)
+        await run.until(lambda: run.filled_lots() == 2)
+        run.send(Amend(0, order.client_id, order.price_ticks, 5, 0))
+        answer = await run.answer(order.client_id, Request.AMEND)
+
+        assert (answer.status, answer.size_lots, answer.filled_lots) == (OPEN, 7, 2)
+        (resting,) = run.local.god.open_orders()
+        assert (resting.client_id, resting.leaves_lots) == (order.client_id, 5)
+
+
+@pytest.mark.parametrize(("price", "leaves"), [(4_900_001, 5), (4_900_000, 10), (4_900_000, 11)])
+async def test_an_amend_that_is_no_shrink_is_not_sent(spot, price, leaves):
+    async with spot() as run:
+        order = await run.rest()
+        run.send(Amend(0, order.client_id, price, leaves, 0))
+        answer = await run.answer(order.client_id, Request.AMEND)
+
+        assert (answer.status, answer.size_lots, answer.price_ticks) == (UNCHANGED, 10, 4_900_000)
+        assert answer.reason.startswith("amend: expected a smaller size than 10 lots at 4900000 ticks")
+        assert run.local.god.requests_of("order.amend") == []
+
+
+async def test_an_amend_of_a_filled_order_is_a_question(spot, entry):
+    async with spot(order_entry=entry) as run:
+        order = await run.rest()
+        await raced(run, "order.amend", order, Amend(0, order.client_id, order.price_ticks, 5, 0))
+        answer = await run.answer(order.client_id, Request.AMEND)
+
+        assert (answer.status, answer.size_lots) == (UNCHANGED, 0)
+
+
+# Replace: the outcomes of its two halves.
+
+
+async def replaced(run, order, *, price_ticks=4_890_000, lots=10, post_only=True):
+    run.send(Replace(0, order.client_id, "mm-test-0-99", price_ticks, lots, is_post_only=post_only))
+    return await run.answer(order.client_id, Request.REPLACE)
+
+
+async def test_a_replace_moves_the_order(spot, entry):
+    async with spot(order_entry=entry) as run:
+        order = await run.rest()
+        run.local.god.trade_against(order.client_id, 4)
+        answer = await replaced(run, order)
+        await run.update("mm-test-0-99", OPEN)
+
+        assert (answer.status, answer.new_client_id, answer.filled_lots) == (
+            OrderStatus.REPLACED,
+            "mm-test-0-99",
+            4,
+        )
+        assert run.filled_lots(order.client_id) == 4
+        assert [each.client_id for each in run.local.god.open_orders()] == ["mm-test-0-99"]
+
+
+async def test_a_replace_whose_new_order_would_take_leaves_nothing(spot, entry):
+    async with spot(order_entry=entry) as run:
+        order = await run.rest()
+        answer = await replaced(run, order, price_ticks=5_100_000)
+
+        assert answer.status is OrderStatus.CANCELED_ONLY
+        assert answer.reason == "-2010: Order would immediately match and take."
+        assert run.local.god.open_orders() == []
+
+
+async def test_a_replace_of_a_filled_order_places_nothing_and_asks(spot, entry):
+    async with spot(order_entry=entry) as run:
+        order = await run.rest()
+        await raced(run, "order.replace", order, Replace(0, order.client_id, "mm-test-0-99", 4_890_000, 10))
+        answer = await run.answer(order.client_id, Request.REPLACE)
+        await run.update(order.client_id, OrderStatus.FILLED)
+
+        assert (answer.status, answer.size_lots, answer.new_client_id) == (UNCHANGED, 0, "mm-test-0-99")
+        assert run.local.god.orders_of("mm-test-0-99") == []
+
+
+async def test_a_replace_without_a_clear_answer_leaves_both_orders_in_doubt(spot, entry):
+    async with spot(order_entry=entry) as run:
+        order = await run.rest()
+        run.local.faults.next("order.replace", Fault.UNKNOWN_NOT_DONE)
+        answer = await replaced(run, order)
+
+        assert answer.status is UNKNOWN
+        assert (await run.update("mm-test-0-99", UNKNOWN)).request is Request.SUBMIT
+
+
+async def test_a_replace_off_the_filters_leaves_the_order(spot):
+    async with spot() as run:
+        order = await run.rest()
+        answer = await replaced(run, order, price_ticks=100, lots=1)
+
+        assert (answer.status, answer.size_lots) == (UNCHANGED, 10)
+        assert run.local.god.requests_of("order.replace") == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "cancel", "new", "expected"),
+    [
+        pytest.param(409, -2021, "FAILURE", "SUCCESS", OrderStatus.BOTH_LIVE, id="both live"),
+        pytest.param(400, -2022, "FAILURE", "FAILURE", UNCHANGED, id="both failed"),
+        pytest.param(429, -2021, "SUCCESS", "FAILURE", OrderStatus.CANCELED_ONLY, id="over the order limit"),
+        pytest.param(429, -2021, "FAILURE", "NOT_ATTEMPTED", UNCHANGED, id="over the order limit, not cancelled"),
+    ],
+)
+async def test_every_pair_of_outcomes_of_a_replace_is_read(spot, status, code, cancel, new, expected):
+    def part(outcome, order_id, client_id, state, error):
+        if outcome == "SUCCESS":
+            figures = {"price": "48900.00", "origQty": "0.010", "executedQty": "0.000", "side": "BUY"}
+            names = {"symbol": "BTCUSDT", "orderId": order_id, "clientOrderId": client_id, "status": state}
+            return {**names, **figures}
+        return None if outcome == "NOT_ATTEMPTED" else error
+
+    async with spot(order_entry="rest") as run:
+        order = await run.rest()
+        venue_id = run.local.god.order(order.client_id).order_id
+        refused = {"code": -2010, "msg": "Order would immediately match and take."}
+        data = {
+            "cancelResult": cancel,
+            "newOrderResult": new,
+            "cancelResponse": part(
+                cancel, venue_id, order.client_id + "_c", "CANCELED", {"code": -2011, "msg": "Unknown order sent."}
+            ),
+            "newOrderResponse": part(new, 999_999, "mm-test-0-99", "NEW", refused),
+        }
+        body = json.dumps({"code": code, "msg": "Order cancel-replace.", "data": data})
+        run.local.faults.next("order.replace", Fault.UNKNOWN_NOT_DONE, status=status, body=body)
+        answer = await replaced(run, order)
+
+        assert answer.status is expected
+        assert answer.size_lots == 0
+
+
+# All orders.
+
+
+async def test_cancel_all_tells_each_end(spot, entry):
+    async with spot(order_entry=entry) as run:
+        orders = [await run.rest(price=price) for price in ("48000", "48500")]
+        run.send(CancelAll(ALL_MARKETS, "stop"))
+        for order in orders:
+            await run.update(order.client_id, CANCELED)
+
+        assert run.local.god.open_orders() == []
+
+
+async def test_cancel_all_without_an_open_order_ends_nothing(spot):
+    async with spot() as run:
+        order = await run.rest()
+        run.local.faults.next("user-stream", Fault.GAP, count=9)
+        run.local.god.trade_against(order.client_id)
+        run.send(CancelAll(0, "stop"))
+        answer = await run.answer(order.client_id, Request.CANCEL)
+        run.local.faults.heal()
+
+        assert (answer.status, answer.size_lots) == (UNCHANGED, 0)
+
+
+async def test_the_list_of_open_orders_has_others_too_and_bears_sizes_off_our_grid(rig):
+    account = rig.AccountSetup(keys=(rig.KEY,))
+    coarse = rig.instrument(lot_size="0.001")
+    async with (
+        rig.local_venue("spot", account=account) as local,
+        rig.running("spot", local, instruments=(coarse,)) as run,
+    ):
+        await run.rest()
+        body = [
+            {"symbol": "BTCUSDT", "orderId": 77, "clientOrderId": "web_1", "price": "1.005", "origQty": "0.00017"},
+            {"symbol": "BTCUSDT", "orderId": 78, "clientOrderId": "web_2", "price": "49000", "origQty": "1"},
+        ]
+        local.faults.next("orders.open", Fault.UNKNOWN_NOT_DONE, status=200, body=json.dumps(body))
+        run.send(QueryOpenOrders(0))
+        await run.until(lambda: bool(run.reports()))
+
+        assert [(entry.client_id, entry.price_ticks, entry.size_lots) for entry in run.reports()[0].orders] == [
+            ("web_1", 100, 0),
+            ("web_2", 4_900_000, 1000),
+        ]
+
+
+async def test_a_query_that_is_not_answered_says_nothing(spot):
+    async with spot() as run:
+        order = await run.rest()
+        run.local.faults.next("order.status", Fault.UNKNOWN_NOT_DONE)
+        run.send(QueryOrder(0, order.client_id))
+        await run.until(lambda: run.venue.counts.unanswered_queries == 1)
+        await run.quiet()
+
+        assert all(update.request is not Request.QUERY for update in run.updates(order.client_id))
+
+
+# Limits.
+
+
+async def test_a_ban_takes_it_down_and_lets_nothing_pass_until_it_is_over(spot):
+    async with spot() as run:
+        order = await run.rest()
+        run.local.faults.next("order.status", Fault.BANNED, retry_after_s=1)
+        run.send(QueryOrder(0, order.client_id))
+        await run.down()
+        seen = len(run.local.god.requests)
+        run.send(Cancel(0, order.client_id))
+        await run.quiet(60)
+        assert len(run.local.god.requests) == seen, "silence for as long as told"
+        await run.update(order.client_id, CANCELED)
+        await run.up()
+
+
+async def test_orders_beyond_the_limit_are_refused_without_being_sent(rig):
+    async with (
+        rig.local_venue("spot", order_limits=((10, 2), (86_400, 100))) as local,
+        rig.running("spot", local) as run,
+    ):
+        actions = [run.submit(price=str(48_000 + number)) for number in range(3)]
+        await run.update(actions[-1].client_id, REJECTED)
+
+        assert len(local.god.requests_of("order.place")) == 2
+        reason = run.updates(actions[-1].client_id)[-1].reason
+        assert reason == "no room in the rate limits within 0.5 s"
+
+
+async def test_a_queue_that_is_full_refuses_at_once(rig):
+    context = build_context(mode=Mode.LIVE, instruments=(rig.instrument(),))
+    options = rig.SPECS["spot"].options(api_key=Secret("k", "test"), api_secret=Secret("s", "test"))
+    venue = rig.SPECS["spot"].build(options, context)
+    for number in range(256):
+        venue.execute(approve(QueryOrder(0, f"mm-{number}")), 1)
+
+    venue.execute(approve(Cancel(0, "mm-1")), 1)
+
+    (update,) = venue.poll(1)
+    assert (update.status, update.reason) == (UNCHANGED, "256 requests wait already")
+
+
+# The doctor.
+
+
+async def findings(rig, local, **values):
+    context = build_context(mode=Mode.LIVE, clock=SystemClock(), instruments=(rig.instrument(),))
+    return {
+        finding.subject: finding
+        for finding in await rig.SPECS["spot"].doctor(rig.options_for("spot", local, **values), context)
+    }
+
+
+async def test_the_doctor_finds_a_healthy_account_healthy_and_places_nothing(rig):
+    async with rig.local_venue("spot") as local:
+        found = await findings(rig, local)
+
+        assert {finding.level for finding in found.values()} <= {FindingLevel.OK, FindingLevel.WARNING}
+        assert found["key permissions"].text == "the key can trade and cannot withdraw"
+        assert found["grid of BTC/USDT"].level is FindingLevel.OK
+        assert all(not seen.operation.startswith("order.") or seen.method == "GET" for seen in local.god.requests)
+
+
+async def test_the_doctor_refuses_keys_that_can_withdraw_or_cannot_trade(rig):
+    keys = (
+        rig.ApiKey("rich", "s1", permissions=frozenset(rig.Permission)),
+        rig.ApiKey("poor", "s2", permissions=frozenset({rig.Permission.READ})),
+    )
+    async with rig.local_venue("spot", account=rig.AccountSetup(keys=keys)) as local:
+        for key in keys:
+            secrets = {"api_key": Secret(key.key, "test"), "api_secret": Secret(key.secret, "test")}
+            found = await findings(rig, local, **secrets)
+
+            assert found["key permissions"].level is FindingLevel.FAILED, key.key
+
+
+async def test_the_doctor_says_what_is_wrong_instead_of_raising(rig):
+    async with rig.local_venue("spot") as local:
+        wrong = await findings(rig, local, api_secret=Secret("wrong", "test"))
+        local.faults.skew_clock(3.0)
+        late = await findings(rig, local)
+        local.faults.next(ANY, Fault.HTML, count=99)
+        broken = await findings(rig, local)
+
+    assert wrong["key permissions"].level is FindingLevel.FAILED
+    assert late["clock skew"].level is FindingLevel.WARNING
+    assert broken["reachability"].level is FindingLevel.FAILED
+
+
+# Secrets.
+
+
+async def test_nothing_that_is_written_shows_key_or_signature(rig, caplog):
+    caplog.set_level("DEBUG")
+    shown = []
+    async with rig.local_venue("spot") as local, rig.running("spot", local, request_timeout_s=0.3) as run:
+        signatures = rig.watch_signatures(run.venue)
+        for fault, transport in itertools.product((Fault.HTML, Fault.CORRUPT, Fault.LOST_REPLY, Fault.CUT), range(2)):
+            local.faults.next("order.place" if transport else ANY, fault)
+            action = Submit(0, f"mm-canary-{fault.value}-{transport}", Side.BUY, 4_900_000, 10)
+            if run.is_up:
+                run.send(action)
+            run.send(QueryOrder(0, action.client_id))
+            with anyio.move_on_after(0.5):
+                await run.quiet(40)
+            await run.up()
+        echo = json.dumps({"code": -1100, "msg": f"Illegal characters: signature={'a' * 64}&apiKey={rig.KEY.key}"})
+        local.faults.next("order.place", Fault.UNKNOWN_NOT_DONE, status=400, body=echo)
+        told = run.submit()
+        await run.update(told.client_id, REJECTED)
+        shown += [repr(run.venue), repr(vars(run.venue)), *map(repr, run.events)]
+        local.god.revoke_key(rig.KEY.key)
+        run.submit()
+        await run.down()
+        shown += map(repr, run.events)
+
+    assert len(signatures) > 10, "the test saw what was signed"
+    text = "\n".join(shown) + caplog.text
+    for secret in (rig.KEY.secret, rig.KEY.key, *signatures):
+        assert secret not in text
