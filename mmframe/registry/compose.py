@@ -94,6 +94,7 @@ def compose(  # noqa: PLR0913 - one keyword for each thing that the command line
     journal: Path | None = None,
     no_journal: bool = False,
     with_sinks: bool = True,
+    options: Mapping[ComponentKind, Mapping[str, Any]] | None = None,
 ) -> Plan:
     """Return the plan of a strategy file: every component built, nothing connected.
 
@@ -109,13 +110,16 @@ def compose(  # noqa: PLR0913 - one keyword for each thing that the command line
         journal: Overrides `journal.path` and the default file.
         no_journal: Write no journal, whatever the file says.
         with_sinks: False leaves the sinks away, for a look at the plan that writes nothing.
+        options: Values of single options of the feed and of the mode's venue instead of the file's, such as the
+            addresses of a local venue.
 
     Raises:
         ConfigErrors: With every problem of the file and every plugin that cannot be used.
         PluginError: If the one thing wrong is a plugin.
         UsageError: If `duration` is no length of time.
     """
-    resolved = resolve(path, RunChoices(mode=mode, blocked=blocked, duration=duration, seed=seed, run_id=run_id))
+    choices = RunChoices(mode=mode, blocked=blocked, duration=duration, seed=seed, run_id=run_id, options=options or {})
+    resolved = resolve(path, choices)
     clock = _default_clock(resolved) if clock is None else clock
     built = build(resolved, clock, with_sinks=with_sinks)
     file = resolved.file

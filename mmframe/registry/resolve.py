@@ -63,13 +63,18 @@ _CONCERNS_FEED = re.compile(
 
 @attrs.frozen
 class RunChoices:
-    """What the caller decides instead of the file; None leaves it to the file."""
+    """What the caller decides instead of the file; None leaves it to the file.
+
+    Attributes:
+        options: Values of single options of the feed and of the mode's venue, as they could stand in the file.
+    """
 
     mode: Mode | None = None
     blocked: frozenset[str] = frozenset()
     duration: str | None = None
     seed: int | None = None
     run_id: str = "0"
+    options: Mapping[ComponentKind, Mapping[str, Any]] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -175,7 +180,7 @@ def resolve(path: Path, choices: RunChoices) -> ResolvedStrategy:
     file, problems = read_strategy_file(path)
     mode = file.mode if choices.mode is None else choices.mode
     registry = _registry(file, choices.blocked)
-    resolver = _Resolver(file, problems, registry, mode)
+    resolver = _Resolver(_with_options(file, mode, choices.options), problems, registry, mode)
     feed, history, venue = resolver.feed(), resolver.history(), resolver.venue()
     markets = tuple(resolver.market(market) for market in file.markets)
     sinks = tuple(sink for sink in map(resolver.parse, file.sinks) if sink is not None)
@@ -203,6 +208,20 @@ def resolve(path: Path, choices: RunChoices) -> ResolvedStrategy:
         _ask_plugins(resolved)
     problems.raise_if_any()
     return resolved
+
+
+def _with_options(file: StrategyFile, mode: Mode, options: Mapping[ComponentKind, Mapping[str, Any]]) -> StrategyFile:
+    """Return the file with the caller's values in its feed and in the venue of the mode."""
+
+    def changed(table: ComponentTable) -> ComponentTable:
+        return attrs.evolve(table, raw={**table.raw, **options.get(table.kind, {})})
+
+    venue = file.venue_for(mode)
+    return attrs.evolve(
+        file,
+        feed=None if file.feed is None else changed(file.feed),
+        venues=file.venues if venue is None else {**file.venues, mode: changed(venue)},
+    )
 
 
 def resolve_venue(path: Path, *, blocked: frozenset[str] = frozenset()) -> ResolvedStrategy:

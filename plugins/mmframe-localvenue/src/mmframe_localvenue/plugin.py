@@ -1,4 +1,4 @@
-"""The plugin `localvenue`: adds the command `mmframe venue`."""
+"""The plugin `localvenue`: adds the commands `mmframe venue` and `mmframe drill`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ def _load() -> click.Command:
     return venue
 
 
+def _load_drill() -> click.Command:
+    from mmframe_localvenue.drill_command import drill  # noqa: PLC0415 - `mmframe --help` loads no server
+
+    return drill
+
+
 @hookimpl
 def mmframe_register_commands(registrar: CommandRegistrar) -> None:
-    """Add `mmframe venue`."""
+    """Add `mmframe venue` and `mmframe drill`."""
     registrar.add("venue", _load, summary="Run a venue on this machine that speaks an exchange's protocols.")
+    registrar.add("drill", _load_drill, summary="Try a strategy against a venue that goes wrong on purpose.")
