@@ -66,6 +66,33 @@ def test_what_is_printed_for_people_is_toml_to_paste(run):
     ]
 
 
+def test_bybit_opens_each_symbol_as_perpetual_and_on_spot(run):
+    process = run("bybit")
+    lines = []
+    while not lines or not lines[-1].startswith("api_secret"):
+        lines.append(process.stdout.readline())
+
+    text = "".join(lines)
+    tables = tomllib.loads(text[text.index("[[markets]]") :])
+    names = {
+        category: [one["symbol"] for one in listed.json()["result"]["list"]]
+        for category in ("spot", "linear")
+        for listed in [
+            httpx.get(
+                f"{tables['venue']['live']['rest_url']}/v5/market/instruments-info",
+                params={"category": category},
+                trust_env=False,
+            )
+        ]
+    }
+
+    assert names == {"spot": ["BTCUSDT", "ETHUSDT"], "linear": ["BTCUSDT", "ETHUSDT"]}
+    assert tables["feed"]["use"] == tables["venue"]["live"]["use"] == "bybit/linear"
+    assert tables["feed"]["stream_url"].endswith("/v5/public/linear")
+    assert tables["venue"]["live"]["private_stream_url"].endswith("/v5/private")
+    assert tables["venue"]["live"]["trade_stream_url"].endswith("/v5/trade")
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -25,6 +25,7 @@ Examples:
   mmframe venue binance-spot
   mmframe venue binance-spot --port 8080 --symbol BTC/USDT=50000 --symbol ETH/USDT=2000
   mmframe venue binance-spot --still --json
+  mmframe venue bybit --symbol BTC/USDT=50000
 """
 _SYMBOLS = ("BTC/USDT=50000", "ETH/USDT=2500")
 _KEY = "local-key:local-secret"
@@ -38,11 +39,16 @@ _CROWD_VALUE = Decimal(1_000)
 
 @attrs.frozen
 class _Wiring:
-    """How a strategy file points a plugin at a dialect: option names and the address that each takes."""
+    """How a strategy file points a plugin at a dialect: option names and the address that each takes.
+
+    An address is named by its field of `Urls`, with a path below it where the plugin wants one: `stream/linear`.
+    """
 
     use: str
     feed: dict[str, str]
     venue: dict[str, str]
+    kinds: tuple[InstrumentKind | None, ...] = (None,)
+    """Each symbol is opened once for each; None is the dialect's own kind."""
 
 
 _WIRING = {
@@ -55,6 +61,12 @@ _WIRING = {
         "binance/usdm",
         feed={"rest_url": "rest", "stream_url": "stream"},
         venue={"rest_url": "rest", "stream_url": "stream"},
+    ),
+    "bybit": _Wiring(
+        "bybit/linear",
+        feed={"stream_url": "stream/linear"},
+        venue={"rest_url": "rest", "private_stream_url": "private", "trade_stream_url": "ws_api"},
+        kinds=(InstrumentKind.LINEAR, InstrumentKind.SPOT),
     ),
 }
 
@@ -124,7 +136,12 @@ def _setup(
 ) -> VenueSetup:
     from mmframe_localvenue.core import AccountSetup, ApiKey, Permission, VenueSetup  # noqa: PLC0415
 
-    markets = tuple(_market(text, is_still=is_still) for text in symbols)
+    kinds = _WIRING[dialect].kinds if dialect in _WIRING else (None,)
+    markets = tuple(
+        attrs.evolve(market, kind=kind)
+        for market in (_market(text, is_still=is_still) for text in symbols)
+        for kind in kinds
+    )
     permissions = frozenset(Permission) if can_withdraw else frozenset({Permission.READ, Permission.TRADE})
     balances: dict[str, Decimal] = {}
     for market in markets:
@@ -187,7 +204,7 @@ def _line(opened: LocalVenue, pair: tuple[str, str]) -> str:
         "private_url": opened.private_url,
         "api_key": pair[0],
         "api_secret": pair[1],
-        "symbols": [market.symbol for market in opened.setup.markets],
+        "symbols": list(dict.fromkeys(market.symbol for market in opened.setup.markets)),
     }
     return json.dumps(answer)
 
@@ -223,12 +240,17 @@ def _strategy(opened: LocalVenue, wiring: _Wiring, urls: Urls, pair: tuple[str, 
         "",
         "[feed]",
         f'use = "{wiring.use}"',
-        *(f'{option} = "{getattr(urls, name)}"' for option, name in wiring.feed.items()),
+        *(f'{option} = "{_address(urls, name)}"' for option, name in wiring.feed.items()),
         "",
         "[venue.live]",
         f'use = "{wiring.use}"',
-        *(f'{option} = "{getattr(urls, name)}"' for option, name in wiring.venue.items()),
+        *(f'{option} = "{_address(urls, name)}"' for option, name in wiring.venue.items()),
         'api_key = { env = "LOCAL_API_KEY" }',
         'api_secret = { env = "LOCAL_API_SECRET" }',
         "",
     ]
+
+
+def _address(urls: Urls, name: str) -> str:
+    field, slash, rest = name.partition("/")
+    return f"{getattr(urls, field)}{slash}{rest}"
