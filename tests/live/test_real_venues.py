@@ -1,8 +1,9 @@
-"""A live run and its kill with the plugins that people trade with, against a venue that speaks their protocols."""
+"""Doctor, live run and kill with the plugins that people trade with, on a venue that speaks their protocols."""
 
 from __future__ import annotations
 
 import json
+import re
 import signal
 from decimal import Decimal
 
@@ -82,7 +83,7 @@ PLACES = {
         "0.1",
         "0.001",
         {"rest_url": "rest_url", "stream_url": "stream_url"},
-        {"rest_url": "rest_url", "stream_url": "private_url"},
+        {"rest_url": "rest_url", "stream_url": "stream_url"},
     ),
     "bybit": Place(
         "bybit/linear",
@@ -148,6 +149,25 @@ def running(start, arena):
     return process
 
 
+def test_the_doctor_finds_nothing_against_it_and_places_nothing(mmframe, arena):
+    done = mmframe("doctor", arena.file, "--json")
+
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["is_ready"]) == (0, True), answer["findings"]
+    assert "clock skew" in {finding["subject"] for finding in answer["findings"]}
+    assert arena.venue.god.orders() == []
+
+
+def test_the_doctor_refuses_a_key_that_the_exchange_does_not_know(mmframe, arena):
+    done = mmframe("doctor", arena.file, "--json", env={"LOCAL_KEY": "somebody-elses"})
+
+    failed = [finding for finding in json.loads(done.stdout)["findings"] if finding["level"] == "failed"]
+    assert done.returncode == 4
+    assert {finding["where"] for finding in failed} == {"venue"}
+    assert "local-secret" not in done.stdout + done.stderr
+    assert "somebody-elses" not in done.stdout + done.stderr
+
+
 def test_a_run_that_is_stopped_leaves_nothing(running, arena):
     running.send_signal(signal.SIGINT)
     _, stderr = running.communicate(timeout=60)
@@ -176,3 +196,17 @@ def test_a_kill_removes_the_orders_of_a_process_that(ending, mmframe, running, a
         running.send_signal(signal.SIGCONT)
         running.communicate(timeout=60)
         assert arena.open_ids == []
+
+
+def test_a_kill_works_when_the_exchange_has_changed_the_grid(mmframe, running, arena):
+    running.kill()
+    running.wait()
+    changed = re.sub(r'tick_size = ".*"', 'tick_size = "0.7"', arena.file.read_text(encoding="utf-8"))
+    arena.file.write_text(changed, encoding="utf-8")
+
+    examined = mmframe("doctor", arena.file)
+    done = mmframe("kill", arena.file, "--yes")
+
+    assert (examined.returncode, done.returncode) == (4, 0), examined.stdout + done.stdout + done.stderr
+    assert "tick_size" in examined.stdout
+    assert arena.open_ids == []
