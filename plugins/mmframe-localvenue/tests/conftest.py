@@ -175,6 +175,43 @@ class Client:
         return self.socket(f"{self.venue.stream_url}/stream?streams={'/'.join(names)}")
 
 
+class Futures:
+    """Requests of a USD-M account, and its private stream."""
+
+    def __init__(self, venue, client):
+        self.venue = venue
+        self.client = client
+
+    async def ask(self, method, path, **params):
+        return await self.client.signed(method, path, **params)
+
+    async def place(self, client_id="f-1", *, side="BUY", price="49999.99", quantity="0.5", **more):
+        params = dict(symbol="BTCUSDT", side=side, type="LIMIT", quantity=quantity, newClientOrderId=client_id) | more
+        if params["type"] == "LIMIT":
+            params = {"price": price, "timeInForce": "GTC"} | params
+        return await self.ask("POST", "/fapi/v1/order", **params)
+
+    async def take(self, side="BUY", quantity="0.5", **more):
+        return await self.place(f"t-{side}-{quantity}", side=side, quantity=quantity, type="MARKET", **more)
+
+    async def modify(self, client_id="f-1", *, side="BUY", price, quantity, **more):
+        params = dict(symbol="BTCUSDT", origClientOrderId=client_id, side=side, price=price, quantity=quantity)
+        return await self.ask("PUT", "/fapi/v1/order", **params, **more)
+
+    async def cancel(self, client_id="f-1"):
+        return await self.ask("DELETE", "/fapi/v1/order", symbol="BTCUSDT", origClientOrderId=client_id)
+
+    async def listen_key(self, method="POST"):
+        return await self.client.raw(method, "/fapi/v1/listenKey")
+
+    @contextlib.asynccontextmanager
+    async def private(self):
+        key = (await self.listen_key()).json()["listenKey"]
+        async with self.client.socket(f"{self.venue.private_url}/ws/{key}") as socket:
+            assert await socket.ask_list() == [key]
+            yield socket
+
+
 @pytest.fixture
 def time():
     return ManualTime()
@@ -221,3 +258,19 @@ def rich():
 @pytest.fixture
 def btc():
     return MarketSetup()
+
+
+@pytest.fixture
+def open_futures(open_venue):
+    @contextlib.asynccontextmanager
+    async def open_it(**setup):
+        async with open_venue(dialect="binance-usdm", **setup) as (venue, client):
+            yield Futures(venue, client)
+
+    return open_it
+
+
+@pytest.fixture
+async def futures(open_futures):
+    async with open_futures() as one:
+        yield one

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from decimal import Decimal
 
@@ -13,59 +12,6 @@ from mmframe_localvenue import AccountSetup, Fault, MarketSetup
 from mmframe_localvenue.binance.usdm import OVERLOADED, UNAVAILABLE
 
 LEAN = AccountSetup(balances={"USDT": Decimal(1_000)}, maker_fee=Decimal("0.0002"), taker_fee=Decimal("0.0005"))
-
-
-class Futures:
-    """The futures account's requests and its private stream."""
-
-    def __init__(self, venue, client):
-        self.venue = venue
-        self.client = client
-
-    async def ask(self, method, path, **params):
-        return await self.client.signed(method, path, **params)
-
-    async def place(self, client_id="f-1", *, side="BUY", price="49999.99", quantity="0.5", **more):
-        params = dict(symbol="BTCUSDT", side=side, type="LIMIT", quantity=quantity, newClientOrderId=client_id) | more
-        if params["type"] == "LIMIT":
-            params = {"price": price, "timeInForce": "GTC"} | params
-        return await self.ask("POST", "/fapi/v1/order", **params)
-
-    async def take(self, side="BUY", quantity="0.5", **more):
-        return await self.place(f"t-{side}-{quantity}", side=side, quantity=quantity, type="MARKET", **more)
-
-    async def modify(self, client_id="f-1", *, side="BUY", price, quantity, **more):
-        params = dict(symbol="BTCUSDT", origClientOrderId=client_id, side=side, price=price, quantity=quantity)
-        return await self.ask("PUT", "/fapi/v1/order", **params, **more)
-
-    async def cancel(self, client_id="f-1"):
-        return await self.ask("DELETE", "/fapi/v1/order", symbol="BTCUSDT", origClientOrderId=client_id)
-
-    async def listen_key(self, method="POST"):
-        return await self.client.raw(method, "/fapi/v1/listenKey")
-
-    @contextlib.asynccontextmanager
-    async def private(self):
-        key = (await self.listen_key()).json()["listenKey"]
-        async with self.client.socket(f"{self.venue.private_url}/ws/{key}") as socket:
-            assert await socket.ask_list() == [key]
-            yield socket
-
-
-@pytest.fixture
-def open_futures(open_venue):
-    @contextlib.asynccontextmanager
-    async def open_it(**setup):
-        async with open_venue(dialect="binance-usdm", **setup) as (venue, client):
-            yield Futures(venue, client)
-
-    return open_it
-
-
-@pytest.fixture
-async def futures(open_futures):
-    async with open_futures() as one:
-        yield one
 
 
 def error(answer):
@@ -158,8 +104,10 @@ async def test_a_post_only_order_that_would_take_never_was(futures):
     assert error(refused) == (
         400,
         -5022,
-        "Due to the order could not be executed as maker, the Post Only order will be rejected."
-        " The order will not be recorded in the order history",
+        (
+            "Due to the order could not be executed as maker, the Post Only order will be rejected."
+            " The order will not be recorded in the order history"
+        ),
     )
     assert (first["c"], first["f"], first["X"]) == ("f-2", "GTX", "NEW")
     assert error(asked) == (400, -2013, "Order does not exist.")
@@ -429,8 +377,10 @@ async def test_orders_are_counted_in_the_answers_and_refused_over_the_limit(open
         (
             dict(fault=Fault.UNKNOWN_NOT_DONE, body=OVERLOADED),
             -1008,
-            "Request throttled by system-level protection."
-            " Reduce-only/close-position orders are exempt. Please try again.",
+            (
+                "Request throttled by system-level protection."
+                " Reduce-only/close-position orders are exempt. Please try again."
+            ),
             False,
         ),
     ],
