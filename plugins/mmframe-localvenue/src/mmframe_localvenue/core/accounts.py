@@ -163,6 +163,9 @@ class SpotMoney:
             quote.free += value
             received, asset = value, instrument.quote
         rate = self._setup.maker_fee if fill.is_maker else self._setup.taker_fee
+        if rate < 0:
+            # A rebate comes in the asset that was given, as Bybit documents it ("Spot Fee Currency Instruction").
+            received, asset = (value, instrument.quote) if fill.side is Side.BUY else (size, instrument.base)
         fee, fee_asset = _fee(self._setup, self.balances, received * rate, asset, value * rate)
         _of(self.balances, fee_asset).free -= fee
         return attrs.evolve(fill, fee=fee, fee_asset=fee_asset), {instrument.base, instrument.quote, fee_asset}
