@@ -9,7 +9,6 @@ from mmframe_localvenue.bybit.envelope import SPOT, BybitError
 from mmframe_localvenue.bybit.records import (
     category_of,
     linear_money,
-    order_id_of,
     order_record,
     plain,
     position_record,
@@ -28,7 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Queries"]
 
-_WEEK_MS = 7 * 86_400_000
+_DAY_MS = 86_400_000
+_WEEK_MS = 7 * _DAY_MS
+_HISTORY_FILTERS = ("orderId", "orderLinkId", "symbol", "baseCoin", "settleCoin", "orderStatus")
 _LINEAR = "linear"
 _EMPTY_CATEGORIES = ("inverse", "option")
 _CLOSED_ONLY = "1"
@@ -72,38 +73,42 @@ class Queries:
         return self._order_page(orders, category, query)
 
     def order_history(self, caller: Caller, query: Mapping[str, str]) -> dict[str, Any]:
-        """Answer `order/history`: closed orders of the last seven days, or of the time asked for, newest first."""
+        """Answer `order/history`: closed orders of the last seven days, or of the time asked for, newest first.
+
+        Orders that ended without a fill are there for 24 hours only.
+        """
         category = _category(query)
         if category in _EMPTY_CATEGORIES:
             return {"list": [], "nextPageCursor": "", "category": category}
         since_ms, until_ms = self._span(query)
-        wanted_id, link, status = query.get("orderId"), query.get("orderLinkId"), query.get("orderStatus")
-        symbol, base = query.get("symbol"), query.get("baseCoin")
+        unfilled_since_ms = max(since_ms, self._exchange.clock.now_ms() - _DAY_MS)
+        wanted = {name: query[name] for name in _HISTORY_FILTERS if query.get(name)}
         orders = [
             order
             for order in self._ledger.history(caller.account, category)
-            if since_ms <= order.created_ns // 1_000_000 <= until_ms
-            and wanted_id in {None, "", order_id_of(order)}
-            and link in {None, "", order.labels.get("link")}
-            and symbol in {None, "", order.market.name}
-            and base in {None, "", order.market.instrument.base}
-            and status in {None, "", order_record(order)["orderStatus"]}
+            if (since_ms if order.filled_lots else unfilled_since_ms) <= order.created_ns // 1_000_000 <= until_ms
+            and all(_fact(order, name) == text for name, text in wanted.items())
         ]
         return self._order_page(orders, category, query)
 
     def executions(self, caller: Caller, query: Mapping[str, str]) -> dict[str, Any]:
-        """Answer `execution/list`: newest first, seven days at most."""
+        """Answer `execution/list`: newest first, seven days at most; of one order all, whatever else is said."""
         category = _category(query)
         if category in _EMPTY_CATEGORIES:
             return {"list": [], "nextPageCursor": "", "category": category}
         since_ms, until_ms = self._span(query)
-        filters = {"symbol": "symbol", "orderId": "orderId", "orderLinkId": "orderLinkId", "execType": "execType"}
-        wanted = {field: query[name] for name, field in filters.items() if query.get(name)}
-        notes = [
-            note
-            for note in self._ledger.executions(caller.account, category)
-            if since_ms <= note.at_ms <= until_ms and all(note.record[field] == text for field, text in wanted.items())
-        ]
+        notes = self._ledger.executions(caller.account, category)
+        by_id = next((name for name in ("orderId", "orderLinkId") if query.get(name)), "")
+        if by_id:
+            notes = [note for note in notes if note.record[by_id] == query[by_id]]
+        else:
+            wanted = {name: query[name] for name in ("symbol", "execType") if query.get(name)}
+            notes = [
+                note
+                for note in notes
+                if since_ms <= note.at_ms <= until_ms
+                and all(note.record[name] == text for name, text in wanted.items())
+            ]
         page, cursor = _page(notes, _execution_rank, query, default=50, most=100)
         return {"nextPageCursor": cursor, "category": category, "list": [note.record for note in page]}
 
@@ -137,7 +142,8 @@ class Queries:
         if query.get("accountType") != "UNIFIED":
             raise BybitError(10001, "accountType only support UNIFIED.")
         coins = query.get("coin")
-        return {"list": [wallet_record(self._exchange, caller.account, coins.split(",") if coins else None)]}
+        owned = [coin for coin, balance in caller.account.money.balances.items() if balance.total]
+        return {"list": [wallet_record(self._exchange, caller.account, coins.split(",") if coins else owned)]}
 
     def account_info(self, caller: Caller, query: Mapping[str, str]) -> dict[str, Any]:  # noqa: ARG002
         """Answer `account/info`."""
@@ -298,6 +304,14 @@ def _category(query: Mapping[str, str]) -> str:
     if category not in {SPOT, _LINEAR, *_EMPTY_CATEGORIES}:
         raise BybitError(10001, f"params error: Illegal category {category}")
     return category
+
+
+def _fact(order: VenueOrder, name: str) -> str:
+    """Return what an order has under the name of a filter."""
+    instrument = order.market.instrument
+    if name in {"baseCoin", "settleCoin"}:
+        return instrument.base if name == "baseCoin" else instrument.quote
+    return str(order_record(order)[name])
 
 
 def _order_rank(order: VenueOrder) -> int:

@@ -243,7 +243,7 @@ def position_record(exchange: Exchange, account: Account, market: Market, *, is_
     return record
 
 
-def wallet_record(exchange: Exchange, account: Account, coins: Iterable[str] | None = None) -> dict[str, Any]:
+def wallet_record(exchange: Exchange, account: Account, coins: Iterable[str]) -> dict[str, Any]:
     """Return the unified wallet; `coins` narrows the list of coins, not the totals."""
     balances = account.money.balances
     every = {coin: _coin_record(exchange, account, coin) for coin in balances}
@@ -252,7 +252,6 @@ def wallet_record(exchange: Exchange, account: Account, coins: Iterable[str] | N
     initial = sum(
         (Decimal(one["totalOrderIM"]) + Decimal(one["totalPositionIM"]) for one in every.values()), Decimal(0)
     )
-    wanted = list(every) if coins is None else [coin for coin in coins if coin in every]
     return {
         "accountType": "UNIFIED",
         "accountLTV": "0",
@@ -269,7 +268,7 @@ def wallet_record(exchange: Exchange, account: Account, coins: Iterable[str] | N
         "totalInitialMarginByMp": plain(initial),
         "totalMaintenanceMargin": "0",
         "totalMaintenanceMarginByMp": "0",
-        "coin": [every[coin] for coin in wanted],
+        "coin": [every[coin] for coin in coins if coin in every],
     }
 
 
