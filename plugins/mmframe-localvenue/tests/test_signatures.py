@@ -233,3 +233,18 @@ async def test_keys_without_the_right_are_refused(open_venue, key, status, code)
 
         assert (answer.status_code, answer.json()["code"]) == (status, code)
         assert venue.god.orders() == []
+
+
+async def test_a_frame_signs_how_its_answer_is_to_look(venue, client):
+    async with client.socket(venue.ws_api_url) as socket:
+        fields = {"apiKey": client.key, "returnRateLimits": "false", "timestamp": client.time.now_ms}
+        payload = "&".join(f"{name}={fields[name]}" for name in sorted(fields))
+        without = "&".join(f"{name}={fields[name]}" for name in sorted(fields) if name != "returnRateLimits")
+        fields["returnRateLimits"] = False
+
+        answer = await socket.ask("account.status", **fields, signature=client.sign(payload))
+        refused = await socket.ask("account.status", **fields, signature=client.sign(without))
+
+    assert answer["status"] == 200, answer
+    assert "rateLimits" not in answer
+    assert refused["error"]["code"] == -1022

@@ -287,23 +287,24 @@ class Gateway:
         Raises:
             BinanceError: If the caller is not let in.
         """
-        values = {name: value for name, value in values.items() if name != "returnRateLimits"}
+        # How the answer looks is no parameter of the call, but it is signed like all others.
+        asked = {name: value for name, value in values.items() if name != "returnRateLimits"}
         if call.security in {Security.NONE, Security.MARKET_DATA}:
-            return Caller(Params(values), is_microsecond=is_microsecond)
+            return Caller(Params(asked), is_microsecond=is_microsecond)
         if "apiKey" not in values and session_key is not None:
             account, key = self._key(session_key, call.security)
             check_time(self.core.clock, values)
-            return Caller(Params(_unsigned(values)), account, key, is_microsecond=is_microsecond)
+            return Caller(Params(_unsigned(asked)), account, key, is_microsecond=is_microsecond)
         if not values.get("apiKey"):
             raise missing("apiKey")
         account, key = self._key(values["apiKey"], call.security)
-        signature = values.pop("signature", "")
+        signature = values.get("signature", "")
         if not signature:
             raise missing("signature")
         check_time(self.core.clock, values)
-        payload = "&".join(f"{name}={values[name]}" for name in sorted(values)).encode()
+        payload = "&".join(f"{name}={values[name]}" for name in sorted(values) if name != "signature").encode()
         check_signature(key, payload, signature)
-        return Caller(Params(_unsigned(values)), account, key, is_microsecond=is_microsecond)
+        return Caller(Params(_unsigned(asked)), account, key, is_microsecond=is_microsecond)
 
     # Private
 
