@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import anyio
 import pytest
 
+from mmframe.domain.instrument import InstrumentKind
 from mmframe.domain.kinds import Mode
 from mmframe.domain.market import Side
 from mmframe.domain.orders import Fill, OpenOrdersReport, OrderStatus, OrderUpdate, Request, Submit, VenueStatus
@@ -23,6 +24,7 @@ PATIENCE_S = 15
 LOOK_S = 0.005
 KEY = ApiKey("key-0123456789", "secret-abcdefghij")
 DIALECTS = {"spot": "binance-spot", "usdm": "binance-usdm"}
+KINDS = {"spot": InstrumentKind.SPOT, "usdm": InstrumentKind.LINEAR}
 LOT = Decimal("0.001")
 MARKET = MarketSetup(lot_size=LOT, min_size=LOT)
 SPECS = {spec.name: spec for spec in plugin.VENUES}
@@ -126,6 +128,24 @@ class Run:
         )
         return next(each for each in self.updates(client_id) if each.request is request)
 
+    @property
+    def switched(self):
+        """Return how often the dead-man switch was set."""
+        return len(self.local.god.requests_of("dead-man"))
+
+    @property
+    def _user_data(self):
+        return self.local._dialect._sockets.owner_of_key.__self__
+
+    def expire_listen_key(self):
+        """End the listen key as its hour does: told, and gone."""
+        user_data, account = self._user_data, self.local.god.account()
+        user_data.tell(account, {"e": "listenKeyExpired", "E": 1, "listenKey": user_data._keys[account.name]})
+        user_data.close_key(account)
+
+    def listen_keys(self):
+        return list(self._user_data._keys.values())
+
     async def quiet(self, rounds=20):
         """Give what must not come some rounds to come."""
         for _ in range(rounds):
@@ -145,7 +165,7 @@ async def local_venue(product, *, markets=(MARKET,), account=None, **setup):
 async def running(product, local, *, instruments=None, wait=True, **values):
     """Run a venue against a local one; yields once it is up unless told not to wait."""
     if instruments is None:
-        instruments = tuple(market.instrument() for market in local.setup.markets)
+        instruments = tuple(market.instrument(KINDS[product]) for market in local.setup.markets)
     clock = SystemClock()
     context = build_context(instruments=instruments, mode=Mode.LIVE, clock=clock)
     venue = SPECS[product].build(options_for(product, local, **values), context)
@@ -174,6 +194,12 @@ async def running(product, local, *, instruments=None, wait=True, **values):
 @contextlib.asynccontextmanager
 async def on_spot(**values):
     async with local_venue("spot") as local, running("spot", local, **values) as run:
+        yield run
+
+
+@contextlib.asynccontextmanager
+async def on_usdm(**values):
+    async with local_venue("usdm") as local, running("usdm", local, **values) as run:
         yield run
 
 
@@ -219,6 +245,7 @@ def rig():
         SPECS=SPECS,
         local_venue=local_venue,
         spot=on_spot,
+        usdm=on_usdm,
         instrument=instrument,
         watch_signatures=watch_signatures,
         running=running,

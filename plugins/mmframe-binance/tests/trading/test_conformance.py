@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from decimal import Decimal
 
+from mmframe.domain.instrument import InstrumentKind
 from mmframe.domain.market import Side
 from mmframe.domain.orders import Request
 from mmframe.plugin import Secret
@@ -50,7 +51,9 @@ class Peer:
 
     def place_foreign(self):
         core = self.local.core
-        ticket = Ticket(Side.BUY, self.order_lots, self.bid_ticks - 100, "by-hand-1", labels={"type": "LIMIT"})
+        ticket = Ticket(
+            Side.BUY, self.order_lots, self.bid_ticks - 100, "by-hand-1", labels={"type": "LIMIT", "timeInForce": "GTC"}
+        )
         return core.exchange.place(self.local.god.account(), self.local.market("BTC/USDT"), ticket).client_id
 
     def lose_reply(self, request):
@@ -113,6 +116,24 @@ class TestSpotOverRest(TestSpot):
         import attrs
 
         return attrs.evolve(super().made_options(local), order_entry="rest")
+
+
+class TestUsdm(Kit):
+    """USD-M futures."""
+
+    spec = SPECS["usdm"]
+    product = "usdm"
+    role = Role.PRIVATE
+    instruments = (make_instrument("BTC/USDT", tick_size="0.01", lot_size="0.001", kind=InstrumentKind.LINEAR),)
+
+    def made_options(self, local):
+        return self.spec.options(
+            api_key=Secret(KEY.key, "test"),
+            api_secret=Secret(KEY.secret, "test"),
+            rest_url=local.rest_url,
+            stream_url=local.stream_url,
+            request_timeout_s=1.0,
+        )
 
 
 del Kit
