@@ -136,16 +136,17 @@ def kill_command(  # noqa: PLR0913 - one parameter for each option
     problems.only(_NAME_KEYS.__contains__).raise_if_any()
     name = strategy.strategy.name
     switch = KillSwitch.of(file, name)
-    traces = RunTraces.of(file, name, _named_journal(strategy))
+    journal = _named_journal(strategy)
     if release:
-        return _release(file, name, switch, traces, as_json=as_json)
+        return _release(file, name, switch, RunTraces.of(file, name, journal), as_json=as_json)
     _confirm(strategy, is_confirmed=yes)
     steps = _Steps()
+    # Before anything that takes time: from here on a running strategy sends nothing more.
     is_switch_set = _set(switch, reason, steps.say)
     work = _Work(
         file=file,
         blocked=blocked_names(ctx),
-        traces=traces,
+        traces=RunTraces.of(file, name, journal),
         within_ns=within_ns,
         includes_others=includes_others,
     )

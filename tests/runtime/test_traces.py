@@ -46,6 +46,24 @@ def test_a_journal_that_is_being_written_tells_by_whom(folder):
     assert traces(folder).processes() == ()
 
 
+def test_a_run_of_another_user_is_seen_too(folder, monkeypatch):
+    """Its lock file cannot be opened for writing."""
+    path = folder / "maker-1.journal"
+    real = os.open
+
+    def read_only(name, flags, *rest):
+        if flags & os.O_RDWR:
+            raise PermissionError(13, "Permission denied")
+        return real(name, flags, *rest)
+
+    with Journal.create(path, header()):
+        monkeypatch.setattr(os, "open", read_only)
+        holder = lock_holder(path)
+        monkeypatch.undo()
+
+    assert holder.pid == os.getpid()
+
+
 def test_asking_who_writes_a_journal_does_not_keep_its_writer_out(folder):
     path = folder / "maker-1.journal"
     Journal.create(path, header()).close()

@@ -90,9 +90,8 @@ def lock_holder(journal: Path) -> LockHolder | None:
 
     A holder that has not written its name yet, or cannot be read, has process 0 and no host.
     """
-    try:
-        descriptor = os.open(lock_path(journal), os.O_RDWR)
-    except OSError:
+    descriptor = _open_to_look(lock_path(journal))
+    if descriptor is None:
         return None
     try:
         _try_lock(descriptor)
@@ -105,6 +104,18 @@ def lock_holder(journal: Path) -> LockHolder | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def _open_to_look(path: Path) -> int | None:
+    # A run of another user can be looked at, and the lock asked for, without a right to write.
+    for flags in (os.O_RDWR, os.O_RDONLY):
+        try:
+            return os.open(path, flags)
+        except PermissionError:
+            continue
+        except OSError:
+            return None
+    return None
 
 
 def _read_holder(descriptor: int) -> LockHolder | None:
