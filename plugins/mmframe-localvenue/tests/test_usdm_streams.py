@@ -201,6 +201,7 @@ async def test_what_is_not_a_command_is_answered_with_an_error(futures):
 
 async def leap(time, seconds):
     """Move time on at once: what wakes in between wakes late, and once."""
+    await time.advance(0)
     time.clock.advance_to(time.clock.now_ns() + seconds * 10**9)
     await time.advance(0.01)
 
