@@ -54,6 +54,9 @@ class GridColumn(dict[str, int]):
     def __missing__(self, text: str) -> int:
         # Digits with at most one dot are nearly all there is; the instrument's own conversion takes the rest.
         whole, _, fraction = text.partition(".")
+        if len(fraction) > self._decimals and not fraction[self._decimals :].strip("0"):
+            # Exchanges write a fixed number of digits, whatever the step is.
+            fraction = fraction[: self._decimals]
         digits = whole + fraction
         units, rest = 0, 1
         if len(fraction) <= self._decimals and len(text) <= _PLAIN_LENGTH_MAX and digits.isascii() and digits.isdigit():
@@ -70,20 +73,27 @@ class GridColumn(dict[str, int]):
 
         Remembers nothing: faster than looking up texts of which most are new, as sizes are.
         """
+        if not texts:
+            return []
         parts = [text.partition(".") for text in texts]
-        digits = [whole + fraction for whole, _, fraction in parts]
-        longest = max((len(fraction) for _, _, fraction in parts), default=0)
+        fractions = [fraction for _, _, fraction in parts]
+        decimals = self._decimals
+        if max(map(len, fractions)) > decimals:
+            if any(fraction[decimals:].strip("0") for fraction in fractions):
+                return None
+            fractions = [fraction[:decimals] for fraction in fractions]
+        digits = [part[0] + fraction for part, fraction in zip(parts, fractions, strict=True)]
         joined = "".join(digits)
-        is_plain = longest <= self._decimals and "" not in digits and joined.isascii() and joined.isdigit()
+        is_plain = "" not in digits and joined.isascii() and joined.isdigit()
         if not is_plain or max(map(len, digits)) > _PLAIN_LENGTH_MAX:
-            return None if texts else []
+            return None
         factors, step = self._factors, self._step_units
-        units = [int(text) * factors[len(part[2])] for text, part in zip(digits, parts, strict=True)]
+        units = [int(text) * factors[len(fraction)] for text, fraction in zip(digits, fractions, strict=True)]
         if step != 1:
             if any(unit % step for unit in units):
                 return None
             units = [unit // step for unit in units]
-        is_in_bounds = not units or (min(units) >= self._units_min and max(units) <= _UNITS_MAX)
+        is_in_bounds = min(units) >= self._units_min and max(units) <= _UNITS_MAX
         return units if is_in_bounds else None
 
     def _careful(self, text: str) -> int:
