@@ -444,6 +444,41 @@ async def test_numbers_on_the_socket_are_signed_as_they_are_written(venue, clien
         assert (answer["id"], answer["status"], answer["result"]) == ("x-1", 200, [])
 
 
+async def test_whatever_is_sent_on_the_socket_is_signed_the_wish_for_no_limits_too(venue, client):
+    async with client.socket(venue.ws_api_url) as socket:
+        payload = f"apiKey=local-key&returnRateLimits=false&symbol=BTCUSDT&timestamp={client.time.now_ms}"
+        fields = {"apiKey": "local-key", "returnRateLimits": False, "symbol": "BTCUSDT"}
+
+        answer = await socket.ask("myTrades", **fields, timestamp=client.time.now_ms, signature=client.sign(payload))
+
+        assert answer == {"id": 1, "status": 200, "result": []}
+
+
+async def test_candles_are_made_of_trades_and_repeat_the_last_close(venue, client, time):
+    await time.advance(60 - time.now_ms // 1000 % 60)
+    venue.god.place_other("BTC/USDT", Side.BUY, price="50000.02", size="1.5", is_immediate=True)
+    venue.god.place_other("BTC/USDT", Side.SELL, price="49999.99", size="0.2", is_immediate=True)
+    opened = time.now_ms
+    await time.advance(60)
+
+    answer = await client.http.get("/api/v3/klines", params={"symbol": "BTCUSDT", "interval": "1m"})
+    unknown = await client.http.get("/api/v3/klines", params={"symbol": "BTCUSDT", "interval": "7m"})
+
+    first, second = answer.json()
+    assert first[:7] == [
+        opened,
+        "50000.01000000",
+        "50000.02000000",
+        "49999.99000000",
+        "49999.99000000",
+        "1.70000000",
+        opened + 59_999,
+    ]
+    assert first[8:10] == [3, "1.50000000"]
+    assert second[1:6] == ["49999.99000000"] * 4 + ["0.00000000"]
+    assert error(unknown) == (400, -1120, "Invalid interval.")
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, '{"id":1}', "null", '{"id":1,"method":"x","params":[]}'])
 async def test_nonsense_on_the_socket_is_answered_and_harms_nothing(venue, client, text):
     async with client.socket(venue.ws_api_url) as socket:

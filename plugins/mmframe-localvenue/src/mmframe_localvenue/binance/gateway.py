@@ -39,7 +39,8 @@ _RECV_WINDOW_MS, _RECV_WINDOW_MAX_MS = 5_000.0, 60_000.0
 _AHEAD_MAX_MS = 1_000
 _MICROSECONDS_FROM = 10**14
 """A timestamp from here on is in microseconds: in milliseconds it would lie in the year 5138."""
-_SIGNED_WORDS = ("timestamp", "recvWindow", "signature", "apiKey")
+_ENVELOPE = ("timestamp", "recvWindow", "signature", "apiKey", "returnRateLimits")
+"""Parameters of every request, not of the call."""
 _INTERVALS = {86_400: ("DAY", 1, "D"), 60: ("MINUTE", 1, "M")}
 
 
@@ -401,7 +402,7 @@ def _bad_signature() -> BinanceError:
 
 
 def _unsigned(values: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in values.items() if name not in _SIGNED_WORDS}
+    return {name: value for name, value in values.items() if name not in _ENVELOPE}
 
 
 def _fields(raw: bytes) -> dict[str, str]:

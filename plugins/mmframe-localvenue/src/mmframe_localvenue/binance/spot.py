@@ -15,6 +15,7 @@ from aiohttp import web
 from mmframe.domain.instrument import InstrumentKind
 from mmframe.domain.market import Side
 from mmframe.errors import DomainError
+from mmframe_localvenue.binance.candles import candles
 from mmframe_localvenue.binance.errors import BinanceError
 from mmframe_localvenue.binance.gateway import Call, Caller, Gateway, Security
 from mmframe_localvenue.binance.session import ApiSession
@@ -129,6 +130,8 @@ class SpotDialect:
             Call("trades", self._trades, get("trades"), "trades.recent", weight=25),
             Call("trades", self._trades, get("historicalTrades"), "trades.historical", weight=25),
             Call("trades", self._aggregate_trades, get("aggTrades"), "trades.aggregate", weight=4),
+            Call("candles", self._candles, get("klines"), "klines", weight=2),
+            Call("candles", self._candles, get("uiKlines"), "uiKlines", weight=2),
             Call("ticker", self._average, get("avgPrice"), "avgPrice", weight=2),
             Call("ticker", self._ticker_day, get("ticker/24hr"), "ticker.24hr", weight=_day_weight),
             Call("ticker", self._ticker_price, get("ticker/price"), "ticker.price", weight=_ticker_weight),
@@ -179,6 +182,10 @@ class SpotDialect:
             query("account", self._commission, f"{api}/account/commission", "account.commission", 20),
             query("limits", self._order_counts, f"{api}/rateLimit/order", "account.rateLimits.orders", 40),
             query("permissions", self._restrictions, "/sapi/v1/account/apiRestrictions", "", 1),
+            # General clients ask for these before they trade; there is no margin here.
+            query("account", self._assets, "/sapi/v1/capital/config/getall", "", 10),
+            Call("info", lambda _: [], ("GET", "/sapi/v1/margin/allPairs"), "", Security.MARKET_DATA),
+            query("info", lambda _: [], "/sapi/v1/margin/isolated/allPairs", "", 10),
         ]
 
     # Public
@@ -223,6 +230,11 @@ class SpotDialect:
         ]
         chosen = known[-limit:] if first is None and start is None else known[:limit]
         return [one.rest_json(market, caller.stamp) for one in chosen]
+
+    def _candles(self, caller: Caller) -> Any:
+        now_ns = self.core.clock.now_ns()
+        market = self._market(caller.params)
+        return candles(market, caller.params, caller.stamp, now_ns=now_ns, default=500, largest=_LIST_MAX)
 
     def _average(self, caller: Caller) -> Any:
         market = self._market(caller.params)
@@ -456,6 +468,27 @@ class SpotDialect:
             "enableFixReadOnly": False,
             "enablePortfolioMarginTrading": False,
         }
+
+    def _assets(self, caller: Caller) -> Any:
+        return [
+            {
+                "coin": asset,
+                "name": asset,
+                "free": amount(balance.free),
+                "locked": amount(balance.locked),
+                "freeze": amount(Decimal(0)),
+                "withdrawing": amount(Decimal(0)),
+                "ipoing": amount(Decimal(0)),
+                "ipoable": amount(Decimal(0)),
+                "storage": amount(Decimal(0)),
+                "depositAllEnable": False,
+                "withdrawAllEnable": False,
+                "isLegalMoney": False,
+                "trading": True,
+                "networkList": [],
+            }
+            for asset, balance in caller.account.money.balances.items()
+        ]
 
     # Private
 
