@@ -12,6 +12,8 @@ import attrs
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from mmframe.domain.instrument import InstrumentKind
+
 WITHIN_S = 30
 
 pytestmark = pytest.mark.slow
@@ -60,7 +62,7 @@ max_daily_loss_quote = 100
 class Place:
     """One exchange: the component that trades there, its grid, and which of its addresses go where in a file.
 
-    Values of `feed` and `venue` are names of properties of the local venue.
+    Values of `feed` and `venue` are names of properties of the local venue, and what follows after a slash.
     """
 
     use: str
@@ -68,6 +70,7 @@ class Place:
     lot: str
     feed: dict[str, str]
     venue: dict[str, str]
+    kind: InstrumentKind | None = None
 
 
 PLACES = {
@@ -89,8 +92,9 @@ PLACES = {
         "bybit/linear",
         "0.1",
         "0.001",
-        {"stream_url": "stream_url"},
+        {"stream_url": "stream_url/linear"},
         {"rest_url": "rest_url", "private_stream_url": "private_url", "trade_stream_url": "ws_api_url"},
+        InstrumentKind.LINEAR,
     ),
 }
 
@@ -116,11 +120,17 @@ class Arena:
             await self.venue.god.until(condition)
 
 
+def address(venue, name):
+    """Return an address of the local venue: a property, and what follows after a slash."""
+    prop, slash, rest = name.partition("/")
+    return getattr(venue, prop) + slash + rest
+
+
 @pytest.fixture(params=[name for name in PLACES if name in localvenue.DIALECTS])
 def arena(request, tmp_path, environment):
     place = PLACES[request.param]
     market = localvenue.MarketSetup(
-        tick_size=Decimal(place.tick), lot_size=Decimal(place.lot), min_size=Decimal(place.lot)
+        kind=place.kind, tick_size=Decimal(place.tick), lot_size=Decimal(place.lot), min_size=Decimal(place.lot)
     )
     setup = localvenue.VenueSetup(dialect=request.param, markets=(market,))
     environment.update(LOCAL_KEY="local-key", LOCAL_SECRET="local-secret")
@@ -129,7 +139,7 @@ def arena(request, tmp_path, environment):
         portal.wrap_async_context_manager(localvenue.LocalVenue(setup)) as venue,
     ):
         keys = {
-            table: "\n".join(f'{key} = "{getattr(venue, name)}"' for key, name in getattr(place, table).items())
+            table: "\n".join(f'{key} = "{address(venue, name)}"' for key, name in getattr(place, table).items())
             for table in ("feed", "venue")
         }
         file = tmp_path / "strategy.toml"
