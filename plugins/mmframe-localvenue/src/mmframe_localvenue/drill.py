@@ -86,8 +86,7 @@ def options_for(use: str, venue: LocalVenue, *, is_patient: bool = False) -> dic
         feed["rest_url"] = venue.rest_url
         trading["stream_url"] = venue.stream_url
     else:
-        # Its public streams lie under one host by product, which the feed adds.
-        feed["stream_url"] = venue.rest_url.replace("http", "ws", 1)
+        feed["stream_url"] = f"{venue.stream_url}/{use.partition('/')[2]}"
         trading |= {"private_stream_url": venue.private_url, "trade_stream_url": venue.ws_api_url}
     if not is_patient:
         trading |= {"request_timeout_s": 1.5, "recv_window_ms": 1000}
