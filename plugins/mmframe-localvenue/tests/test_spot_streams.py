@@ -234,6 +234,20 @@ async def test_a_connection_lives_no_longer_than_it_may_and_is_told_before(open_
         assert await private.closed() == 1001
 
 
+async def test_a_server_that_goes_says_so_first(open_venue):
+    async with (
+        open_venue() as (venue, client),
+        client.socket(f"{venue.stream_url}/ws/btcusdt@trade") as raw,
+        client.private() as private,
+    ):
+        await raw.ask_list()
+        assert venue.faults.shut_down(Role.MARKET) == 1
+
+        assert (await raw.next())["e"] == "serverShutdown"
+        assert await raw.closed() == 1001
+        assert (await private.ask("ping"))["result"] == {}
+
+
 async def test_stale_data_stops_while_the_connection_lives(open_venue, time):
     async with open_venue() as (venue, client), client.stream("btcusdt@trade") as socket:
         venue.faults.hold_data(Role.MARKET)

@@ -225,6 +225,20 @@ class FaultScript:
         """Close every open websocket of that role with `code`; return how many."""
         return self._each(role, lambda connection: connection.close_soon(code))
 
+    def shut_down(self, role: Role | None = None, *, code: int = 1001) -> int:
+        """Say on every open websocket of that role that the server goes, in the dialect's words; then close them.
+
+        Returns:
+            How many there were.
+        """
+
+        def act(connection: Connection) -> None:
+            if connection.on_shutdown is not None:
+                connection.on_shutdown()
+            connection.close_soon(code)
+
+        return self._each(role, act)
+
     def silence(self, role: Role) -> None:
         """Make websockets of that role half-open, new ones too: they take what comes and never say or ping anything."""
         self.silent_roles.add(role)
