@@ -218,3 +218,24 @@ async def test_orders_and_trades_are_listed_by_id_time_and_number(futures, time)
     assert await ids("/fapi/v1/allOrders", orderId=second["orderId"]) == all_ids[1:]
     week = await futures.ask("GET", "/fapi/v1/userTrades", symbol="BTCUSDT", startTime=0, endTime=8 * 86_400_000)
     assert error(week) == (400, -4165, "Maximum time interval is 7 days")
+
+
+async def test_income_and_candles_are_made_of_the_trades(futures, time):
+    await futures.take("BUY", "1")
+    await time.advance(1)
+    await futures.take("SELL", "1")
+
+    income = (await futures.ask("GET", "/fapi/v1/income", symbol="BTCUSDT")).json()
+    won = (await futures.ask("GET", "/fapi/v1/income", incomeType="REALIZED_PNL")).json()
+    candles = await public(futures, "v1/klines", "symbol=BTCUSDT&interval=1d")
+    assert [(one["incomeType"], one["income"]) for one in income] == [
+        ("COMMISSION", "-50.00001"),
+        ("REALIZED_PNL", "-0.02"),
+        ("COMMISSION", "-49.99999"),
+    ]
+    assert len({one["tranId"] for one in income}) == 3
+    assert won == [income[1]]
+    opened, high, low, close, volume = (Decimal(figure) for figure in candles[0][1:6])
+    assert (opened, high, low, close, volume) == (
+        Decimal("50000.01"), Decimal("50000.01"), Decimal("49999.99"), Decimal("49999.99"), 2,
+    )  # fmt: skip

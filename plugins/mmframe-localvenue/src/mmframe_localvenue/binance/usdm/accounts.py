@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from mmframe_localvenue.binance.usdm.state import AccountModes
     from mmframe_localvenue.binance.usdm.trading import Trading
     from mmframe_localvenue.binance.usdm.user_data import UserData
-    from mmframe_localvenue.core import Account, Core, Market
+    from mmframe_localvenue.core import Account, Core, Market, VenueFill
 
 __all__ = ["Accounts"]
 
 _LEVERAGE_MAX = 125
 _NOTIONAL_MAX = "50000000"
+_INCOMES, _INCOMES_MAX = 100, 1_000
 _DONE = {"code": 200, "msg": "success"}
 
 
@@ -65,14 +66,15 @@ class Accounts:
             query("account", self._balances, "/fapi/v3/balance"),
             query("positions", self._positions_v2, "/fapi/v2/positionRisk"),
             query("positions", self._positions_v3, "/fapi/v3/positionRisk"),
-            query("account.configuration", self._configuration, "/fapi/v1/accountConfig"),
-            query("account.configuration", self._symbol_configuration, "/fapi/v1/symbolConfig"),
-            query("account.modes", self._is_hedged, "/fapi/v1/positionSide/dual", 30),
-            query("account.modes", self._has_multi_assets, "/fapi/v1/multiAssetsMargin", 30),
+            query("account", self._configuration, "/fapi/v1/accountConfig"),
+            query("account", self._symbol_configuration, "/fapi/v1/symbolConfig"),
+            query("account", self._is_hedged, "/fapi/v1/positionSide/dual", 30),
+            query("account", self._has_multi_assets, "/fapi/v1/multiAssetsMargin", 30),
             query("fees", self._commission, "/fapi/v1/commissionRate", 20),
-            query("account.configuration", self._brackets, "/fapi/v1/leverageBracket", 1),
+            query("account", self._brackets, "/fapi/v1/leverageBracket", 1),
+            query("income", self._income, "/fapi/v1/income", 30),
             query("limits", self._order_limits, "/fapi/v1/rateLimit/order", 1),
-            query("account.restrictions", self._trading_status, "/fapi/v1/apiTradingStatus", 1),
+            query("limits", self._trading_status, "/fapi/v1/apiTradingStatus", 1),
             query("permissions", self._permissions, "/sapi/v1/account/apiRestrictions", 1),
         ]
 
@@ -343,6 +345,23 @@ class Accounts:
             "rpiCommissionRate": plain(setup.maker_fee),
         }
 
+    def _income(self, caller: Caller) -> Any:
+        params = caller.params
+        market = self._trading.market(params) if "symbol" in params else None
+        kind = params.text("incomeType")
+        start_ms, end_ms = params.integer("startTime"), params.integer("endTime")
+        limit, page = params.limit(_INCOMES, _INCOMES_MAX), params.integer("page") or 1
+        found = [
+            income
+            for fill in caller.account.fills
+            if market is None or fill.order.market is market
+            for income in _incomes(fill, caller.stamp)
+            if (kind is None or income["incomeType"] == kind)
+            and (start_ms is None or fill.at_ns // 1_000_000 >= start_ms)
+            and (end_ms is None or fill.at_ns // 1_000_000 <= end_ms)
+        ]
+        return found[(page - 1) * limit : page * limit]
+
     def _brackets(self, caller: Caller) -> Any:
         brackets = [
             {
@@ -437,6 +456,26 @@ def _changed_ms(account: Account, market: Market) -> int:
     """Return when the position last changed; 0 for never."""
     last = next((fill for fill in reversed(account.fills) if fill.order.market is market), None)
     return 0 if last is None else last.at_ns // 1_000_000
+
+
+def _incomes(fill: VenueFill, stamp: Callable[[int], int]) -> list[dict[str, Any]]:
+    """Return what a fill won and cost."""
+    parts = [("REALIZED_PNL", fill.realized_quote, fill.order.market.instrument.quote)]
+    parts.append(("COMMISSION", -fill.fee, fill.fee_asset))
+    return [
+        {
+            "symbol": fill.order.market.name,
+            "incomeType": kind,
+            "income": plain(amount),
+            "asset": asset,
+            "info": str(fill.trade_id),
+            "time": stamp(fill.at_ns),
+            "tranId": fill.trade_id * len(parts) + number,
+            "tradeId": str(fill.trade_id),
+        }
+        for number, (kind, amount, asset) in enumerate(parts)
+        if amount
+    ]
 
 
 def _flag(params: Params, name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 
 from mmframe.domain.instrument import InstrumentKind
+from mmframe_localvenue.binance.candles import candles
 from mmframe_localvenue.binance.errors import BinanceError
 from mmframe_localvenue.binance.gateway import Call
 from mmframe_localvenue.binance.usdm.accounts import Accounts
@@ -36,6 +37,9 @@ _WEIGHT_PER_MINUTE = 2_400
 _DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1_000: 20}
 _DEPTH_DEFAULT = 500
 _TRADES, _TRADES_MAX = 500, 1_000
+_CANDLES, _CANDLES_MAX = 500, 1_500
+_CANDLE_WEIGHTS = ((100, 1), (500, 2), (1_001, 5), (_CANDLES_MAX, 10))
+"""Weight of a request for less than so many candles."""
 _FAR_FUTURE_MS = 4_133_404_800_000
 _LISTED_SINCE_MS = 1_569_398_400_000
 
@@ -88,6 +92,7 @@ class UsdmDialect:
             get("depth", self._depth, "v1/depth", _depth_weight),
             get("trades", self._trades, "v1/trades", 5),
             get("trades", self._aggregate_trades, "v1/aggTrades", 20),
+            get("candles", self._candles, "v1/klines", _candles_weight),
             get("ticker", self._book_ticker, "v1/ticker/bookTicker", _weight_by_symbol(2, 5)),
             get("ticker", self._price, "v1/ticker/price", _weight_by_symbol(1, 2)),
             get("ticker", self._price, "v2/ticker/price", _weight_by_symbol(1, 2)),
@@ -134,6 +139,10 @@ class UsdmDialect:
         ]
         chosen = found[-limit:] if first is None and start_ms is None else found[:limit]
         return [aggregate.show(market) for aggregate in chosen]
+
+    def _candles(self, caller: Caller) -> Any:
+        market, now_ns = self._trading.market(caller.params), self._core.clock.now_ns()
+        return candles(market, caller.params, caller.stamp, now_ns=now_ns, default=_CANDLES, largest=_CANDLES_MAX)
 
     def _book_ticker(self, caller: Caller) -> Any:
         return self._each(caller, lambda market: book_ticker_json(market, self._core.clock.now_ms()))
@@ -192,6 +201,12 @@ def _symbol_json(market: Market) -> dict[str, Any]:
 def _depth_weight(params: Params) -> int:
     text = params.text("limit") or str(_DEPTH_DEFAULT)
     return _DEPTH_WEIGHTS.get(int(text), 1) if text.isdecimal() else 1
+
+
+def _candles_weight(params: Params) -> int:
+    text = params.text("limit") or str(_CANDLES)
+    wanted = int(text) if text.isdecimal() else _CANDLES
+    return next((weight for below, weight in _CANDLE_WEIGHTS if wanted < below), _CANDLE_WEIGHTS[-1][1])
 
 
 def _weight_by_symbol(one: int, every: int) -> Callable[[Params], int]:
