@@ -220,3 +220,19 @@ def test_a_kill_works_when_the_exchange_has_changed_the_grid(mmframe, running, a
     assert (examined.returncode, done.returncode) == (4, 0), examined.stdout + done.stdout + done.stderr
     assert "tick_size" in examined.stdout
     assert arena.open_ids == []
+
+
+def test_nothing_that_is_written_holds_a_key_a_secret_or_a_signature(mmframe, running, arena):
+    running.send_signal(signal.SIGINT)
+    said = list(running.communicate(timeout=60))
+    for words in (["doctor", arena.file], ["kill", arena.file, "--yes", "--json"]):
+        done = mmframe(*words)
+        said += [done.stdout, done.stderr]
+
+    journals = list((arena.file.parent / "mmframe-runs").iterdir())
+    written = "\n".join(said).encode() + b"\n".join(path.read_bytes() for path in journals)
+
+    assert any(path.suffix == ".journal" for path in journals)
+    assert b"btc-maker" in written
+    for word in (b"local-key", b"local-secret", b"signature=", b"listenKey="):
+        assert word not in written
