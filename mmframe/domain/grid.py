@@ -75,6 +75,9 @@ class GridColumn(dict[str, int]):
         """
         if not texts:
             return []
+        units = self._of_fixed_form(texts)
+        if units is not None:
+            return self._steps(units)
         parts = [text.partition(".") for text in texts]
         fractions = [fraction for _, _, fraction in parts]
         decimals = self._decimals
@@ -87,14 +90,40 @@ class GridColumn(dict[str, int]):
         is_plain = "" not in digits and joined.isascii() and joined.isdigit()
         if not is_plain or max(map(len, digits)) > _PLAIN_LENGTH_MAX:
             return None
-        factors, step = self._factors, self._step_units
-        units = [int(text) * factors[len(fraction)] for text, fraction in zip(digits, fractions, strict=True)]
+        factors = self._factors
+        return self._steps([int(text) * factors[len(part)] for text, part in zip(digits, fractions, strict=True)])
+
+    def _of_fixed_form(self, texts: Sequence[str]) -> list[int] | None:
+        """Return units of the last decimal if all texts have the same count of decimals, as some exchanges write."""
+        first = texts[0]
+        written = len(first) - 1 - first.find(".")
+        dot = -1 - written
+        # Nearly all of the work is done by a few calls for all texts together.
+        if written == len(first) or not all([text[dot : dot + 1] == "." for text in texts]):  # noqa: C419 - quicker
+            return None
+        joined = " ".join(texts)
+        digits = joined.replace(".", "")
+        numbers = digits.split(" ")
+        # One dot and no blank in each of them, and digits otherwise.
+        is_whole = len(joined) - len(digits) == len(numbers) == len(texts)
+        is_plain = is_whole and joined.isascii() and "".join(numbers).isdigit() and "" not in numbers
+        if not is_plain or max(map(len, texts)) > _PLAIN_LENGTH_MAX:
+            return None
+        units = list(map(int, numbers))
+        missing = self._decimals - written
+        if missing >= 0:
+            return [unit * self._factors[written] for unit in units] if missing else units
+        surplus = 10**-missing
+        return None if any([unit % surplus for unit in units]) else [unit // surplus for unit in units]  # noqa: C419
+
+    def _steps(self, units: list[int]) -> list[int] | None:
+        """Return whole steps of units of the last decimal, None if one is off the grid or out of bounds."""
+        step = self._step_units
         if step != 1:
             if any(unit % step for unit in units):
                 return None
             units = [unit // step for unit in units]
-        is_in_bounds = min(units) >= self._units_min and max(units) <= _UNITS_MAX
-        return units if is_in_bounds else None
+        return units if min(units) >= self._units_min and max(units) <= _UNITS_MAX else None
 
     def _careful(self, text: str) -> int:
         if "_" in text or not text.isascii():

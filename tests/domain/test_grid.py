@@ -24,6 +24,34 @@ def test_every_way_gives_the_exact_count(step, count, zeros):
     assert size_column(instrument, units_min=0)[text] == count
 
 
+@given(
+    st.sampled_from(STEPS),
+    st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**10 - 1)), min_size=1, max_size=5),
+    st.integers(0, 10),
+)
+def test_texts_of_one_form_are_read_together_exactly_or_not_at_all(step, numbers, decimals):
+    instrument = make_instrument(tick_size=step, lot_size=step)
+    texts = [f"{whole}.{fraction:010d}"[: len(str(whole)) + 1 + decimals] for whole, fraction in numbers]
+
+    found = size_column(instrument, units_min=0).plain(texts)
+
+    if found is not None:
+        assert [Decimal(step) * lots for lots in found] == [Decimal(text) for text in texts]
+    elif decimals:
+        # Nothing that is on the grid is given up for its form alone.
+        assert any(Decimal(text) % Decimal(step) for text in texts)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["1.00", "1 .00"], ["1.00", "1.0.00"], ["1.00", ".00"], ["1.00", "1e.00"], ["1.00", "-1.00"], ["1.00", "٣.00"]],
+)
+def test_a_text_that_only_looks_like_the_others_is_not_read_with_them(texts):
+    found = size_column(make_instrument(lot_size="0.01"), units_min=0).plain(texts)
+
+    assert found is None or found == [100, 0]
+
+
 @given(st.sampled_from(STEPS), st.text(alphabet="0123456789.+-eE_ ²٣", max_size=12))
 def test_any_text_is_what_the_instrument_says_or_an_error(step, text):
     instrument = make_instrument(tick_size=step, lot_size=step)
