@@ -98,7 +98,7 @@ async def test_a_lost_private_stream_is_down_and_up_tells_the_fills_and_ends_tha
         up_at = max(index for index, event in enumerate(run.events) if isinstance(event, VenueStatus))
         told = {event.client_id: event.status for event in run.events[:up_at] if hasattr(event, "filled_lots")}
         assert told == {filled.client_id: OrderStatus.FILLED, cancelled.client_id: CANCELED}
-        assert run.venue.counts.backfilled_fills >= 1
+        assert run.venue._fills.fetched >= 1
 
 
 async def test_a_silent_private_stream_is_down(spot):
@@ -273,7 +273,7 @@ async def test_a_fill_that_the_stream_lost_is_fetched_before_the_answer_that_cou
 
         assert answer.filled_lots == 4
         assert run.events.index(run.fills()[0]) < run.events.index(answer)
-        assert run.venue.counts.backfilled_fills == 1
+        assert run.venue._fills.fetched == 1
 
 
 @pytest.mark.parametrize(

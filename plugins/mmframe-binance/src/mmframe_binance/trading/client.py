@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mmframe_binance.trading.limits import TradingLimits
     from mmframe_binance.trading.signing import Signer
 
-__all__ = ["Client", "Done", "Outcome", "Refused", "Unclear"]
+__all__ = ["Client", "Done", "NotYetError", "Outcome", "Refused", "Unclear"]
 
 _OK = 200
 _FORBIDDEN, _TEAPOT, _TOO_MANY = 403, 418, 429
@@ -86,6 +86,10 @@ class Unclear:
     reason: str
 
 
+class NotYetError(Exception):
+    """An answer without which there is no going on did not come; it is asked for again."""
+
+
 Outcome = Done | Refused | Unclear | NotSent
 
 
@@ -139,6 +143,20 @@ class Client:
         """Sign with this key from now on."""
         self._api_key = api_key
         self._signer = signer
+
+    def at(self, http: HttpSession) -> Client:
+        """Return a client of the same account at another host."""
+        other = Client(
+            http,
+            timing=self._timing,
+            clock=self._clock,
+            limits=self._limits,
+            errors=self._errors,
+            recv_window_ms=int(self._recv_window),
+            timeout_s=self._timeout_s,
+        )
+        other.use_key(self._api_key, self._required_signer())
+        return other
 
     async def ask(self, call: Call, fields: Mapping[str, str], *, socket: WebsocketSession | None = None) -> Outcome:
         """Send one request once, when the budgets have room for it, and return what became of it.

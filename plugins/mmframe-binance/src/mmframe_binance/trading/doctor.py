@@ -98,22 +98,34 @@ async def examine(
             timeout_s=options.request_timeout_s,
         )
         client.use_key(key, signer)
-        return await _Examination(product, client, clock, timing, context.instruments).run(url)
+        async with HttpSession(
+            _rights_url(options, url), timing=timing, proxy=options.proxy_url, limits=limits
+        ) as other:
+            rights = client.at(other)
+            return await _Examination(product, client, rights, clock, timing, context.instruments).run(url)
+
+
+def _rights_url(options: SpotTradingOptions | UsdmTradingOptions, url: str) -> str:
+    """Return where a key's own rights can be asked: of the exchange proper at its spot host, elsewhere where we are."""
+    is_proper = options.environment == "live" and options.rest_url is None
+    return SPOT_HOSTS["live"].rest_urls[0] if is_proper else url
 
 
 class _Examination:
     """One look at everything, question by question; what cannot be asked is a finding too."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what is asked, by whom, of which markets
         self,
         product: TradingProduct,
         client: Client,
+        rights: Client,
         clock: ClockOffset,
         timing: Timing,
         instruments: tuple[Instrument, ...],
     ) -> None:
         self._product = product
         self._client = client
+        self._rights = rights
         self._clock = clock
         self._timing = timing
         self._instruments = instruments
@@ -184,7 +196,7 @@ class _Examination:
 
     async def _key(self) -> None:
         """Ask for the key's own rights; where that cannot be asked, take the account's for a hint."""
-        outcome = await self._client.ask(SPOT_KEY_RIGHTS, {})
+        outcome = await self._rights.ask(SPOT_KEY_RIGHTS, {})
         if not isinstance(outcome, Done):
             await self._account_rights()
             return

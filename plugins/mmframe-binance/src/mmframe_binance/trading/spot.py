@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmframe.domain.market import Side
 from mmframe.domain.orders import Amend, OrderStatus, Replace, Request, Submit, TimeInForce, VenueCapabilities
 from mmframe.errors import VenueError
 from mmframe.net.request import NotSent, OutcomeUnknown
@@ -16,11 +15,10 @@ from mmframe_binance.trading.calls import SPOT_AMEND, SPOT_CALLS, SPOT_REPLACE
 from mmframe_binance.trading.client import Done, Refused
 from mmframe_binance.trading.errors import SPOT_ERRORS, Verdict, verdict_of
 from mmframe_binance.trading.hosts import SPOT_HOSTS, chosen_url
-from mmframe_binance.trading.orders import OUR_PREFIX, cancel_id, own_id
+from mmframe_binance.trading.orders import cancel_id
+from mmframe_binance.trading.telling import ORDER_STATUSES, Execution, amount, side_of
 from mmframe_binance.trading.venue import (
     NOT_EXECUTED,
-    ORDER_STATUSES,
-    Execution,
     TradingProduct,
     TradingVenue,
     absence_delay_ns,
@@ -159,7 +157,7 @@ class SpotVenue(TradingVenue):
             self._on_execution(event, frame.receive_ns)
         elif isinstance(event, AccountPosition):
             for line in event.B:
-                self._tell_balance(line.a, line.f, line.l, frame.receive_ns)
+                self._teller.balance(line.a, amount(line.f), amount(line.l), frame.receive_ns)
         elif event is not None:
             self._on_notice(event, frame)
 
@@ -174,24 +172,23 @@ class SpotVenue(TradingVenue):
         market = self._markets.get(report.s.upper())
         if market is None:
             return
-        order = self._order_of(market, report)
+        # Of a cancel, `c` is the cancel's own id.
+        order = self._teller.ours(market, report.i, report.client_id)
         if order is None or 0 < report.I <= order.execution_id:
             return
-        self._orders.belongs(order, report.i)
-        instrument = self._instruments[market]
-        order.price_ticks, order.size_lots = instrument.price_ticks(report.p), instrument.size_lots(report.q)
-        order.side = Side.BUY if report.S == "BUY" else Side.SELL
-        filled_lots = instrument.size_lots(report.z)
+        self._teller.orders.belongs(order, report.i)
+        self._teller.note(order, side=report.S, price=report.p, size=report.q)
+        filled_lots = self._teller.lots(market, report.z)
         if report.x == _TRADE:
             execution = Execution(
-                report.t, order.side, report.L, report.l, report.n, report.N or "", report.m, report.T
+                report.t, side_of(report.S), report.L, report.l, report.n, report.N or "", report.m, report.T
             )
             self._tell_execution(order, execution, receive_ns, filled_lots=filled_lots)
         order.execution_id = max(order.execution_id, report.I)
         status = ORDER_STATUSES.get(report.X, OrderStatus.UNKNOWN)
         if order.is_over and status is OrderStatus.OPEN:
             return
-        self._tell_state(
+        self._teller.state(
             order,
             status,
             Request.STREAM,
@@ -200,17 +197,6 @@ class SpotVenue(TradingVenue):
             receive_ns=receive_ns,
             reason=_why(report),
         )
-
-    def _order_of(self, market: int, report: ExecutionReport) -> KnownOrder | None:
-        """Return the order of ours that a report is about; of a cancel, `c` is the cancel's own id."""
-        order = self._orders.by_venue_id(market, report.i)
-        if order is not None:
-            return order
-        name = own_id(report.client_id)
-        if name.startswith(OUR_PREFIX) or self._orders.get(market, name) is not None:
-            return self._orders.know(market, name, self._timing.now_ns())
-        self._orders.note_foreign(market, report.i)
-        return None
 
     # Coming up.
 
@@ -222,7 +208,7 @@ class SpotVenue(TradingVenue):
             raise VenueError(msg, hint="allow spot trading for the key, or use another one")
         now_ns = self._timing.now_ns()
         for line in account.balances:
-            self._tell_balance(line.asset, line.free, line.locked, now_ns)
+            self._teller.balance(line.asset, amount(line.free), amount(line.locked), now_ns)
 
     def _check_rules(self, rules: SymbolRules) -> None:
         options = self._spot_options
@@ -267,12 +253,12 @@ class SpotVenue(TradingVenue):
 
     async def _amend(self, action: Amend) -> None:
         now_ns = self._timing.now_ns()
-        order = self._orders.know(action.market, action.client_id, now_ns)
+        order = self._teller.orders.know(action.market, action.client_id, now_ns)
         whole_lots = order.told_lots + action.leaves_lots
         if action.price_ticks != order.price_ticks or not 0 < whole_lots < order.size_lots:
             expected = f"a smaller size than {order.size_lots} lots at {order.price_ticks} ticks"
             reason = f"amend: expected {expected}, was {whole_lots} lots at {action.price_ticks} ticks"
-            self._unchanged(order, Request.AMEND, now_ns, reason)
+            self._teller.unchanged(order, Request.AMEND, now_ns, reason)
             return
         fields = {
             "symbol": self._symbols[action.market],
@@ -297,14 +283,14 @@ class SpotVenue(TradingVenue):
 
     async def _replace(self, action: Replace) -> None:
         market, now_ns = action.market, self._timing.now_ns()
-        old = self._orders.know(market, action.client_id, now_ns)
+        old = self._teller.orders.know(market, action.client_id, now_ns)
         problem = self._rules[market].order_problem(self._instruments[market], action.price_ticks, action.size_lots)
         if old.side is None:
             problem = "replace: expected an order whose side is known, was one that has to be asked for"
         if problem:
             self._refuse(action, problem, now_ns)
             return
-        new = self._orders.know(market, action.new_client_id, now_ns)
+        new = self._teller.orders.know(market, action.new_client_id, now_ns)
         new.side, new.price_ticks, new.size_lots = old.side, action.price_ticks, action.size_lots
         outcome = await self._asking.ask(SPOT_REPLACE, self._replace_fields(action, old), socket=self._order_socket())
         await self._on_replaced(action, old, new, outcome)
@@ -336,10 +322,10 @@ class SpotVenue(TradingVenue):
             answer = decoded(outcome.data, ReplaceAnswer, "replace")
             await self._on_replace_parts(action, old, new, answer, now_ns, reason=outcome.reason)
         elif isinstance(outcome, NotSent) or (isinstance(outcome, Refused) and outcome.verdict in NOT_EXECUTED):
-            self._orders.end(new)
-            self._unchanged(old, Request.REPLACE, now_ns, outcome.reason, new_client_id=action.new_client_id)
+            self._teller.orders.end(new)
+            self._teller.unchanged(old, Request.REPLACE, now_ns, outcome.reason, new_client_id=action.new_client_id)
         elif isinstance(outcome, Refused) and outcome.verdict is Verdict.GONE:
-            self._orders.end(new)
+            self._teller.orders.end(new)
             self._answer_replace(action, OrderStatus.UNCHANGED, now_ns, reason=outcome.reason)
         else:
             self._unknown_replace(action, outcome.reason, now_ns)
@@ -358,18 +344,18 @@ class SpotVenue(TradingVenue):
         placed = _order_of(answer.new_order_response) if answer.new_order_result == _SUCCESS else None
         filled_lots = 0
         if cancelled is not None:
-            filled_lots = self._lots(action.market, cancelled.executed_qty)
-            self._orders.belongs(old, cancelled.order_id)
-            await self._settle_quietly(old, filled_lots)
+            filled_lots = self._teller.lots(action.market, cancelled.executed_qty)
+            self._teller.orders.belongs(old, cancelled.order_id)
+            await self._fills.settle_quietly(old, filled_lots, is_streaming=bool(self._subscribed))
         if placed is not None:
-            self._orders.belongs(new, placed.order_id)
+            self._teller.orders.belongs(new, placed.order_id)
         if cancelled is not None and placed is not None:
-            self._orders.end(old)
+            self._teller.orders.end(old)
             self._answer_replace(action, OrderStatus.REPLACED, now_ns, filled_lots=filled_lots)
             await self._tell_order(new, placed, Request.SUBMIT, now_ns)
         elif cancelled is not None and _verdict(answer.new_order_response) in NOT_EXECUTED:
-            self._orders.end(old)
-            self._orders.end(new)
+            self._teller.orders.end(old)
+            self._teller.orders.end(new)
             why = self._said(answer.new_order_response) or reason
             self._answer_replace(action, OrderStatus.CANCELED_ONLY, now_ns, filled_lots=filled_lots, reason=why)
         elif placed is not None and answer.cancel_result == _FAILURE:
@@ -387,9 +373,9 @@ class SpotVenue(TradingVenue):
         if verdict is Verdict.UNKNOWN:
             self._unknown_replace(action, why, now_ns)
             return
-        self._orders.end(new)
+        self._teller.orders.end(new)
         if verdict in NOT_EXECUTED:
-            self._unchanged(old, Request.REPLACE, now_ns, why, new_client_id=action.new_client_id)
+            self._teller.unchanged(old, Request.REPLACE, now_ns, why, new_client_id=action.new_client_id)
         else:
             # No size: it may have filled, so it has to be asked for.
             self._answer_replace(action, OrderStatus.UNCHANGED, now_ns, reason=why)
@@ -401,7 +387,7 @@ class SpotVenue(TradingVenue):
     def _answer_replace(
         self, action: Replace, status: OrderStatus, now_ns: int, *, filled_lots: int = 0, reason: str = ""
     ) -> None:
-        self._answer(
+        self._teller.answer(
             action.market,
             action.client_id,
             status,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from mmframe.domain.market import Side
 from mmframe.domain.orders import (
     Amend,
     OrderStatus,
@@ -34,11 +33,8 @@ from mmframe_binance.trading.calls import (
 from mmframe_binance.trading.client import Done, Refused
 from mmframe_binance.trading.errors import USDM_ERRORS, Verdict
 from mmframe_binance.trading.hosts import USDM_HOSTS, chosen_url
-from mmframe_binance.trading.orders import OUR_PREFIX
+from mmframe_binance.trading.telling import MS_NS, ORDER_STATUSES, Execution, amount, side_of
 from mmframe_binance.trading.venue import (
-    MS_NS,
-    ORDER_STATUSES,
-    Execution,
     TradingProduct,
     TradingVenue,
     absence_delay_ns,
@@ -87,6 +83,7 @@ _LISTEN_KEY_GONE = -1125
 _SWITCH_REFRESHES = 3
 """How often the dead-man switch is wound within its time: two refreshes may be lost."""
 
+_BEFORE_UP_S = 0.1
 _LEAVE_S = 2.0
 _TRADE = "TRADE"
 _ONE_WAY = "BOTH"
@@ -149,7 +146,7 @@ class UsdmVenue(TradingVenue):
 
     async def _leave(self) -> None:
         """Put the dead-man switch off when nothing of ours rests; otherwise it is there for just this."""
-        is_clean = all(next(self._orders.live(market), None) is None for market in range(len(self._symbols)))
+        is_clean = all(next(self._teller.orders.live(market), None) is None for market in range(len(self._symbols)))
         if self._dead_man_s > 0 and self._has_been_up and is_clean:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_LEAVE_S):
                 await self._set_switch(0)
@@ -198,22 +195,20 @@ class UsdmVenue(TradingVenue):
 
     def _on_order(self, told: FuturesOrder, time_ms: int, receive_ns: int) -> None:
         market = self._markets.get(told.s.upper())
-        order = None if market is None else self._order_of(market, told)
+        order = None if market is None else self._teller.ours(market, told.i, told.c)
         if market is None or order is None:
             return  # Liquidations and others' orders move the position, which the account's event tells.
-        instrument = self._instruments[market]
-        self._orders.belongs(order, told.i)
-        order.price_ticks, order.size_lots = instrument.price_ticks(told.p), instrument.size_lots(told.q)
-        order.side = Side.BUY if told.S == "BUY" else Side.SELL
-        filled_lots = instrument.size_lots(told.z)
+        self._teller.orders.belongs(order, told.i)
+        self._teller.note(order, side=told.S, price=told.p, size=told.q)
+        filled_lots = self._teller.lots(market, told.z)
         at_ms = told.T or time_ms
         if told.x == _TRADE:
-            execution = Execution(told.t, order.side, told.L, told.l, told.n, told.N or "", told.m, at_ms)
+            execution = Execution(told.t, side_of(told.S), told.L, told.l, told.n, told.N or "", told.m, at_ms)
             self._tell_execution(order, execution, receive_ns, filled_lots=filled_lots)
         status = ORDER_STATUSES.get(told.X, OrderStatus.UNKNOWN)
         if order.is_over and status is OrderStatus.OPEN:
             return
-        self._tell_state(
+        self._teller.state(
             order,
             status,
             Request.STREAM,
@@ -222,15 +217,6 @@ class UsdmVenue(TradingVenue):
             receive_ns=receive_ns,
             reason=told.er if told.er not in {"", "0"} else "",
         )
-
-    def _order_of(self, market: int, told: FuturesOrder) -> KnownOrder | None:
-        order = self._orders.by_venue_id(market, told.i)
-        if order is not None:
-            return order
-        if told.c.startswith(OUR_PREFIX) or self._orders.get(market, told.c) is not None:
-            return self._orders.know(market, told.c, self._timing.now_ns())
-        self._orders.note_foreign(market, told.i)
-        return None
 
     def _on_account(self, event: AccountEvent, receive_ns: int) -> None:
         for line in event.a.B:
@@ -269,13 +255,13 @@ class UsdmVenue(TradingVenue):
             else:
                 self._tell_position(market, line.position_amt, line.mark_price, line.update_time, now_ns)
 
-    def _tell_position(self, market: int, amount: str, mark_price: str, time_ms: int, receive_ns: int) -> None:
+    def _tell_position(self, market: int, size: str, mark_price: str, time_ms: int, receive_ns: int) -> None:
         instrument = self._instruments[market]
-        mark = self._amount(mark_price)
-        self._tell(
+        mark = amount(mark_price)
+        self._teller.tell(
             PositionReport(
                 market=market,
-                position_lots=instrument.size_lots(amount),
+                position_lots=instrument.size_lots(size),
                 mark_price_ticks=round(mark / instrument.tick_size),
                 exchange_ns=time_ms * MS_NS,
                 receive_ns=receive_ns,
@@ -284,8 +270,8 @@ class UsdmVenue(TradingVenue):
 
     def _tell_wallet(self, asset: str, wallet: str, cross: str, receive_ns: int) -> None:
         """Tell a balance: what isolated positions hold is locked."""
-        locked = max(Decimal(0), self._amount(wallet) - self._amount(cross))
-        self._tell_balance(asset, cross, str(locked), receive_ns)
+        free = amount(cross)
+        self._teller.balance(asset, free, max(Decimal(0), amount(wallet) - free), receive_ns)
 
     # Orders.
 
@@ -313,13 +299,13 @@ class UsdmVenue(TradingVenue):
     async def _amend(self, action: Amend) -> None:
         now_ns = self._timing.now_ns()
         market = action.market
-        order = self._orders.know(market, action.client_id, now_ns)
+        order = self._teller.orders.know(market, action.client_id, now_ns)
         whole_lots = order.told_lots + action.leaves_lots
         problem = self._rules[market].order_problem(self._instruments[market], action.price_ticks, whole_lots)
         if order.side is None:
             problem = "amend: expected an order whose side is known, was one that has to be asked for"
         if problem or order.side is None:
-            self._unchanged(order, Request.AMEND, now_ns, problem)
+            self._teller.unchanged(order, Request.AMEND, now_ns, problem)
             return
         instrument = self._instruments[market]
         fields = {
@@ -335,7 +321,9 @@ class UsdmVenue(TradingVenue):
             answer = decoded(outcome.data, OrderAnswer, "modify")
             await self._tell_order(order, answer, Request.AMEND, outcome.receive_ns)
         elif isinstance(outcome, Refused) and _may_have_cancelled(outcome):
-            self._answer(market, order.client_id, OrderStatus.UNCHANGED, Request.AMEND, now_ns, reason=outcome.reason)
+            self._teller.answer(
+                market, order.client_id, OrderStatus.UNCHANGED, Request.AMEND, now_ns, reason=outcome.reason
+            )
         else:
             self._not_done(order, Request.AMEND, outcome)
 
@@ -350,6 +338,10 @@ class UsdmVenue(TradingVenue):
         """Tell the exchange, again and again, to cancel everything unless it hears from us."""
         is_wound = True
         while True:
+            if not self._has_been_up:
+                # Nothing of ours rests yet, and others' orders are none of our business.
+                await self._timing.sleep(_BEFORE_UP_S)
+                continue
             reason = await self._set_switch(round(self._dead_man_s * 1000))
             if bool(reason) is is_wound:
                 is_wound = not reason

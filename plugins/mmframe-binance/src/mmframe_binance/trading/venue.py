@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
 import msgspec
 
-from mmframe.domain.market import NEVER_NS, Side
+from mmframe.domain.market import NEVER_NS
 from mmframe.domain.orders import (
     ALL_MARKETS,
     Amend,
     Approved,
-    BalanceUpdate,
     Cancel,
     CancelAll,
-    Fill,
     OpenOrdersReport,
-    OrderReport,
     OrderStatus,
-    OrderUpdate,
     QueryOpenOrders,
     QueryOrder,
     Replace,
@@ -45,21 +41,16 @@ from mmframe.net.redact import require_proxy_url
 from mmframe.net.request import NotSent
 from mmframe.net.timing import Timing
 from mmframe.net.websocket import WebsocketLimits
-from mmframe_binance.trading.client import Client, Done, Outcome, Refused, Unclear
+from mmframe_binance.trading.client import Client, Done, NotYetError, Outcome, Refused, Unclear
 from mmframe_binance.trading.clock import ClockOffset
 from mmframe_binance.trading.errors import Verdict
+from mmframe_binance.trading.fills import FillFetcher
 from mmframe_binance.trading.filters import SymbolRules
 from mmframe_binance.trading.limits import TradingLimits
-from mmframe_binance.trading.orders import OUR_PREFIX, KnownOrders, own_id
+from mmframe_binance.trading.orders import own_id
 from mmframe_binance.trading.signing import make_signer, require_key_type
-from mmframe_binance.trading.wire import (
-    ExchangeInfo,
-    OrderAnswer,
-    ServerTime,
-    TradeLine,
-    WireError,
-    decoded,
-)
+from mmframe_binance.trading.telling import MS_NS, ORDER_STATUSES, Execution, Teller
+from mmframe_binance.trading.wire import ExchangeInfo, OrderAnswer, ServerTime, WireError, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -76,11 +67,7 @@ if TYPE_CHECKING:
     from mmframe_binance.trading.orders import KnownOrder
 
 __all__ = [
-    "MS_NS",
     "NOT_EXECUTED",
-    "ORDER_STATUSES",
-    "Execution",
-    "NotYetError",
     "TradingProduct",
     "TradingVenue",
     "VenueCounts",
@@ -89,7 +76,6 @@ __all__ = [
     "measure_clock",
 ]
 
-MS_NS = 1_000_000
 _SECOND_NS = 1_000_000_000
 
 _QUEUED_MAX = 256
@@ -102,30 +88,15 @@ _EVENTS_MAX = 65_536
 """Events that wait for the driver; at the bound the private stream is no longer read, until it overflows itself."""
 
 _CLOCK_SAMPLES = 3
+_RULES_PAUSE_S = 60.0
+"""At least between two looks at the rules."""
+
+_OFF_RULES = frozenset({-1013, -1111, -4014, -4023})
+"""Refusals that a changed grid leads to."""
+
 _ENGINE_TIMEOUT_S = 10
 _ABSENCE_MARGIN_S = 2
-_FILLS_GRACE_S = 0.2
-"""How long the stream gets to tell fills that an answer counts, before they are fetched."""
-
-_FILLS_LOOK_S = 0.02
-_TRADES_PAGE = 1000
-_TRADE_PAGES_MAX = 50
-_LOOKUP_MAX_NS = 23 * 3600 * _SECOND_NS
-"""Trades are listed by time for a day at most; for longer gaps they are listed from the last known one."""
-
-ORDER_STATUSES = {
-    "NEW": OrderStatus.OPEN,
-    "PENDING_NEW": OrderStatus.OPEN,
-    "PARTIALLY_FILLED": OrderStatus.OPEN,
-    "PENDING_CANCEL": OrderStatus.OPEN,
-    "FILLED": OrderStatus.FILLED,
-    "CANCELED": OrderStatus.CANCELED,
-    "EXPIRED": OrderStatus.EXPIRED,
-    "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
-    "REJECTED": OrderStatus.REJECTED,
-}
 _OVERTAKEN = frozenset({Request.SUBMIT, Request.AMEND})
-_ENDS = frozenset({OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
 NOT_EXECUTED = frozenset({Verdict.REFUSED, Verdict.FATAL, Verdict.THROTTLED, Verdict.CLOCK})
 _LANES: dict[type[Any], Lane] = {
     Cancel: Lane.CANCEL,
@@ -137,10 +108,6 @@ _LANES: dict[type[Any], Lane] = {
     QueryOpenOrders: Lane.QUERY,
 }
 _ADDS_RISK = (Submit, Amend, Replace)
-
-
-class NotYetError(Exception):
-    """A step on the way up failed; it is tried again."""
 
 
 @attrs.frozen
@@ -170,30 +137,15 @@ class VenueCounts:
 
     Attributes:
         lost_streams: Times that no private stream was left.
-        backfilled_fills: Fills that REST told and the stream had not.
         bad_frames: Private frames and answers that could not be read.
         refused_unsent: Requests that were refused without being sent.
         unanswered_queries: Queries whose answer could not be had; the engine asks again.
     """
 
     lost_streams: int = 0
-    backfilled_fills: int = 0
     bad_frames: int = 0
     refused_unsent: int = 0
     unanswered_queries: int = 0
-
-
-class Execution(NamedTuple):
-    """One execution, however it was told."""
-
-    trade_id: int
-    side: Side
-    price: str
-    size: str
-    fee: str
-    fee_asset: str
-    is_maker: bool
-    time_ms: int
 
 
 class TradingVenue:
@@ -247,14 +199,24 @@ class TradingVenue:
         self._markets = {symbol: index for index, symbol in enumerate(self._symbols)}
         self._limits = TradingLimits(product.weight_a_minute, product.orders)
         self._rules: list[SymbolRules] = []
-        self._orders = KnownOrders()
+        self._teller = Teller(self._instruments, self._symbols, self.clock, self._timing)
+        self._fills = FillFetcher(
+            product.calls,
+            self._symbols,
+            client=lambda: self._asking,
+            required=self._required,
+            teller=self._teller,
+            clock=self.clock,
+            timing=self._timing,
+            margin_s=options.backfill_margin_s,
+            logger=context.logger,
+        )
         self._queues: dict[Lane, deque[Action]] = {lane: deque() for lane in Lane}
         self._in_flight = 0
-        self._events: deque[VenueEvent] = deque()
-        self._notify: Callable[[], None] = _nothing
         self._work = anyio.Event()
         self._room = anyio.Event()
         self._clock_wanted = anyio.Event()
+        self._rules_wanted = anyio.Event()
         self._up_wanted = anyio.Event()
         self._is_up = False
         self._has_been_up = False
@@ -263,8 +225,6 @@ class TradingVenue:
         """Raised with every break of what the private stream tells: what was fetched before it proves nothing."""
         self._subscribed: set[int] = set()
         self._latch = ""
-        self._last_trade_ms = [0 for _ in self._symbols]
-        self._last_trade_id = [0 for _ in self._symbols]
         self._client: Client | None = None
         self._tasks: TaskGroup | None = None
         self._handlers: dict[type[Any], Callable[[Any], Coroutine[Any, Any, None]]] = {
@@ -303,8 +263,7 @@ class TradingVenue:
 
     def poll(self, now_ns: int) -> Sequence[VenueEvent]:  # noqa: ARG002 - a live venue knows no future
         """Return what is known, in order; each event once."""
-        events = list(self._events)
-        self._events.clear()
+        events = self._teller.drain()
         self._room.set()
         return events
 
@@ -315,7 +274,7 @@ class TradingVenue:
             VenueError: If the exchange refuses the key, a market or its grid. It may come inside of an ExceptionGroup.
             DomainError: If the key's secret is of another type than the options say.
         """
-        self._notify = notify
+        self._teller.notify = notify
         signer = make_signer(self._options.key_type, self._options.api_secret)
         async with HttpSession(
             self._rest_url,
@@ -331,6 +290,7 @@ class TradingVenue:
                     self._tasks = tasks
                     tasks.start_soon(self._dispatch)
                     tasks.start_soon(self._keep_clock)
+                    tasks.start_soon(self._keep_rules)
                     tasks.start_soon(self._keep_up)
                     tasks.start_soon(self._listen)
                     self._start(tasks)
@@ -439,6 +399,19 @@ class TradingVenue:
         self._rules = rules
         self._limits.use(info.rate_limits, self._timing.now_ns())
 
+    async def _keep_rules(self) -> None:
+        """Read the rules anew when an order was refused by them: the exchange may have changed its grid."""
+        while True:
+            await self._rules_wanted.wait()
+            try:
+                await self._fetch_rules()
+            except NotYetError as error:
+                self._logger.warning("rules_not_fetched", extra={"reason": str(error)})
+            except VenueError as error:
+                self._hold(error.message)
+            await self._timing.sleep(_RULES_PAUSE_S)
+            self._rules_wanted = anyio.Event()
+
     async def _keep_clock(self) -> None:
         while True:
             self._clock_wanted = anyio.Event()
@@ -468,7 +441,7 @@ class TradingVenue:
             if epoch == self._epoch and self._subscribed and not self._latch:
                 backoff = Backoff(self._randomness)
                 self._is_up = self._has_been_up = True
-                self._tell(VenueStatus(is_up=True, receive_ns=self._timing.now_ns()))
+                self._teller.tell(VenueStatus(is_up=True, receive_ns=self._timing.now_ns()))
                 self._logger.info("venue_up", extra={"markets": len(self._symbols)})
 
     async def _catch_up(self) -> None:
@@ -476,16 +449,16 @@ class TradingVenue:
             await self._measure_clock()
         await self._fetch_account()
         for market in range(len(self._symbols)):
-            await self._backfill(market)
+            await self._fills.backfill(market)
             await self._tell_live_orders(market)
         await self._fetch_positions()
 
     async def _tell_live_orders(self, market: int) -> None:
         """Tell how every order that was not over stands, as the exchange has it now."""
-        if next(self._orders.live(market), None) is None:
+        if next(self._teller.orders.live(market), None) is None:
             return
         listed = {own_id(each.client_order_id): each for each in await self._fetch_open_orders(market)}
-        for order in list(self._orders.live(market)):
+        for order in list(self._teller.orders.live(market)):
             answer = listed.get(order.client_id)
             if answer is None:
                 outcome = await self._ask_order(order)
@@ -528,7 +501,7 @@ class TradingVenue:
         if self._is_up or reason != self._down_reason:
             self._is_up = False
             self._down_reason = reason
-            self._tell(VenueStatus(is_up=False, receive_ns=self._timing.now_ns(), reason=reason))
+            self._teller.tell(VenueStatus(is_up=False, receive_ns=self._timing.now_ns(), reason=reason))
 
     def _hold(self, reason: str) -> None:
         """Be down for good: only a person can help. Cancels and queries go on as far as they can."""
@@ -547,7 +520,7 @@ class TradingVenue:
                     self._lose_stream(f"{event.dropped} private frames were dropped")
                 elif isinstance(event, Disconnected | Retired):
                     self._on_end(event)
-            while len(self._events) >= _EVENTS_MAX:
+            while len(self._teller) >= _EVENTS_MAX:
                 self._room = anyio.Event()
                 await self._room.wait()
 
@@ -576,7 +549,7 @@ class TradingVenue:
             self._work = anyio.Event()
             while (action := self._next_action()) is not None:
                 self._in_flight += 1
-                self._spawn(self._perform, action)
+                self._spawn(partial(self._perform, action))
             await self._work.wait()
 
     def _next_action(self) -> Action | None:
@@ -597,22 +570,24 @@ class TradingVenue:
             self._in_flight -= 1
             self._work.set()
 
-    def _spawn(self, work: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
+    def _spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         if self._tasks is not None:
-            self._tasks.start_soon(work, *arguments)
+            self._tasks.start_soon(work)
 
     def _refuse(self, action: Action, reason: str, now_ns: int) -> None:
         """Answer an action that was certainly not sent."""
         self.counts.refused_unsent += 1
         if isinstance(action, Submit):
-            self._answer(action.market, action.client_id, OrderStatus.REJECTED, Request.SUBMIT, now_ns, reason=reason)
+            self._teller.answer(
+                action.market, action.client_id, OrderStatus.REJECTED, Request.SUBMIT, now_ns, reason=reason
+            )
         elif isinstance(action, (Amend, Replace, Cancel)):
-            order = self._orders.know(action.market, action.client_id, now_ns)
-            self._unchanged(order, _request_of(action), now_ns, reason, new_client_id=_new_id(action))
+            order = self._teller.orders.know(action.market, action.client_id, now_ns)
+            self._teller.unchanged(order, _request_of(action), now_ns, reason, new_client_id=_new_id(action))
         elif isinstance(action, CancelAll):
             for market in self._markets_of(action.market):
-                for order in self._orders.live(market):
-                    self._unchanged(order, Request.CANCEL, now_ns, reason)
+                for order in self._teller.orders.live(market):
+                    self._teller.unchanged(order, Request.CANCEL, now_ns, reason)
         else:
             self.counts.unanswered_queries += 1
 
@@ -620,22 +595,24 @@ class TradingVenue:
         """Answer an action whose outcome nobody knows."""
         now_ns = self._timing.now_ns()
         if isinstance(action, (Submit, Amend, Cancel)):
-            self._answer(
+            self._teller.answer(
                 action.market, action.client_id, OrderStatus.UNKNOWN, _request_of(action), now_ns, reason=reason
             )
         elif isinstance(action, Replace):
             self._unknown_replace(action, reason, now_ns)
         elif isinstance(action, CancelAll):
             for market in self._markets_of(action.market):
-                for order in self._orders.live(market):
-                    self._answer(market, order.client_id, OrderStatus.UNKNOWN, Request.CANCEL, now_ns, reason=reason)
+                for order in self._teller.orders.live(market):
+                    self._teller.answer(
+                        market, order.client_id, OrderStatus.UNKNOWN, Request.CANCEL, now_ns, reason=reason
+                    )
         else:
             # A query without an answer is no news; the engine asks again.
             self.counts.unanswered_queries += 1
 
     def _unknown_replace(self, action: Replace, reason: str, now_ns: int) -> None:
         for client_id, request in ((action.client_id, Request.REPLACE), (action.new_client_id, Request.SUBMIT)):
-            self._answer(action.market, client_id, OrderStatus.UNKNOWN, request, now_ns, reason=reason)
+            self._teller.answer(action.market, client_id, OrderStatus.UNKNOWN, request, now_ns, reason=reason)
 
     # Requests.
 
@@ -647,7 +624,7 @@ class TradingVenue:
         if problem:
             self._refuse(action, problem, now_ns)
             return
-        order = self._orders.know(action.market, action.client_id, now_ns)
+        order = self._teller.orders.know(action.market, action.client_id, now_ns)
         order.side, order.price_ticks, order.size_lots = action.side, action.price_ticks, action.size_lots
         outcome = await self._asking.ask(
             self._product.calls.place, self._place_fields(action), socket=self._order_socket()
@@ -660,17 +637,19 @@ class TradingVenue:
             answer = decoded(outcome.data, OrderAnswer, "new order")
             await self._tell_order(order, answer, Request.SUBMIT, outcome.receive_ns)
         elif isinstance(outcome, NotSent) or (isinstance(outcome, Refused) and outcome.verdict in NOT_EXECUTED):
-            self._orders.end(order)
-            self._answer(
+            if isinstance(outcome, Refused) and outcome.code in _OFF_RULES:
+                self._rules_wanted.set()
+            self._teller.orders.end(order)
+            self._teller.answer(
                 order.market, order.client_id, OrderStatus.REJECTED, Request.SUBMIT, now_ns, reason=outcome.reason
             )
         else:
-            self._answer(
+            self._teller.answer(
                 order.market, order.client_id, OrderStatus.UNKNOWN, Request.SUBMIT, now_ns, reason=outcome.reason
             )
 
     async def _cancel(self, action: Cancel) -> None:
-        order = self._orders.know(action.market, action.client_id, self._timing.now_ns())
+        order = self._teller.orders.know(action.market, action.client_id, self._timing.now_ns())
         outcome = await self._asking.ask(
             self._product.calls.cancel, self._cancel_fields(order), socket=self._order_socket()
         )
@@ -684,12 +663,16 @@ class TradingVenue:
         """Tell what an amend or cancel that did not work leaves behind."""
         now_ns = outcome.receive_ns if isinstance(outcome, Refused) else self._timing.now_ns()
         if isinstance(outcome, NotSent) or (isinstance(outcome, Refused) and outcome.verdict in NOT_EXECUTED):
-            self._unchanged(order, request, now_ns, outcome.reason)
+            self._teller.unchanged(order, request, now_ns, outcome.reason)
         elif isinstance(outcome, Refused) and outcome.verdict is Verdict.GONE:
             # No size: the order may have filled, ended or never been, so it has to be asked for.
-            self._answer(order.market, order.client_id, OrderStatus.UNCHANGED, request, now_ns, reason=outcome.reason)
+            self._teller.answer(
+                order.market, order.client_id, OrderStatus.UNCHANGED, request, now_ns, reason=outcome.reason
+            )
         else:
-            self._answer(order.market, order.client_id, OrderStatus.UNKNOWN, request, now_ns, reason=outcome.reason)
+            self._teller.answer(
+                order.market, order.client_id, OrderStatus.UNKNOWN, request, now_ns, reason=outcome.reason
+            )
 
     async def _cancel_all(self, action: CancelAll) -> None:
         for market in self._markets_of(action.market):
@@ -698,7 +681,7 @@ class TradingVenue:
             if isinstance(outcome, Done):
                 await self._on_cancelled_all(market, outcome)
                 continue
-            for order in list(self._orders.live(market)):
+            for order in list(self._teller.orders.live(market)):
                 self._not_done(order, Request.CANCEL, outcome)
 
     async def _on_cancelled_all(self, market: int, outcome: Done) -> None:
@@ -713,7 +696,7 @@ class TradingVenue:
                 await self._tell_order(order, answer, Request.CANCEL, outcome.receive_ns)
 
     async def _query(self, action: QueryOrder) -> None:
-        order = self._orders.know(action.market, action.client_id, self._timing.now_ns())
+        order = self._teller.orders.know(action.market, action.client_id, self._timing.now_ns())
         outcome = await self._ask_order(order)
         if isinstance(outcome, Done):
             answer = decoded(outcome.data, OrderAnswer, "order")
@@ -732,12 +715,11 @@ class TradingVenue:
         if listed is not None:
             await self._tell_order(order, listed, Request.QUERY, self._timing.now_ns())
             return
-        since_ms = self.clock.timestamp_ms(order.asked_ns) - round(self._options.backfill_margin_s * 1000)
-        await self._tell_trades(market, {"startTime": str(max(0, since_ms))})
+        await self._fills.tell_since(market, order.asked_ns)
         if order.told_lots or order.venue_order_id:
             return  # It was there: no proof of absence. The engine asks again.
-        self._orders.forget(order)
-        self._answer(market, order.client_id, OrderStatus.NOT_FOUND, Request.QUERY, self._timing.now_ns())
+        self._teller.orders.forget(order)
+        self._teller.answer(market, order.client_id, OrderStatus.NOT_FOUND, Request.QUERY, self._timing.now_ns())
 
     async def _query_open_orders(self, action: QueryOpenOrders) -> None:
         for market in self._markets_of(action.market):
@@ -746,11 +728,11 @@ class TradingVenue:
             for answer in answers:
                 order = self._ours(market, answer)
                 if order is not None:
-                    self._orders.belongs(order, answer.order_id)
+                    self._teller.orders.belongs(order, answer.order_id)
                     self._note(order, answer)
-                    await self._settle(order, self._lots(market, answer.executed_qty))
-            reports = tuple(self._report(market, answer) for answer in answers)
-            self._tell(OpenOrdersReport(market, reports, self.clock.timestamp_ms(now_ns) * MS_NS, now_ns))
+                    await self._settle(order, self._teller.lots(market, answer.executed_qty))
+            reports = tuple(self._teller.report(market, answer) for answer in answers)
+            self._teller.tell(OpenOrdersReport(market, reports, self.clock.timestamp_ms(now_ns) * MS_NS, now_ns))
 
     async def _fetch_open_orders(self, market: int) -> list[OrderAnswer]:
         outcome = await self._asking.ask(self._product.calls.open_orders, {"symbol": self._symbols[market]})
@@ -764,119 +746,20 @@ class TradingVenue:
             fields["origClientOrderId"] = order.client_id
         return await self._asking.ask(self._product.calls.order, fields)
 
-    # Fills.
-
-    async def _settle(self, order: KnownOrder, filled_lots: int) -> None:
-        """Tell the fills that the exchange counts and that were not told: the stream's turn first, then fetch them."""
-        looks = round(_FILLS_GRACE_S / _FILLS_LOOK_S) if self._subscribed else 0
-        for _ in range(looks):
-            if order.told_lots >= filled_lots:
-                return
-            await self._timing.sleep(_FILLS_LOOK_S)
-        if order.told_lots < filled_lots and order.venue_order_id:
-            await self._tell_trades(order.market, {"orderId": str(order.venue_order_id)})
-
-    async def _backfill(self, market: int) -> None:
-        """Tell the trades since the last known one, with a margin: a gap may have swallowed earlier ones too."""
-        now_ns = self._timing.now_ns()
-        margin_ms = round(self._options.backfill_margin_s * 1000)
-        now_ms = self.clock.timestamp_ms(now_ns)
-        since_ms = (self._last_trade_ms[market] or now_ms) - margin_ms
-        if self._last_trade_id[market] and (now_ms - since_ms) * MS_NS > _LOOKUP_MAX_NS:
-            await self._tell_trades(market, {"fromId": str(self._last_trade_id[market])})
-        else:
-            await self._tell_trades(market, {"startTime": str(max(0, since_ms))})
-        if not self._last_trade_ms[market]:
-            # From here on a gap is looked into from the start of the run at least.
-            self._last_trade_ms[market] = now_ms
-
-    async def _tell_trades(self, market: int, fields: Mapping[str, str]) -> None:
-        """Fetch the account's trades, page by page, and tell those of our orders that were not told.
-
-        Raises:
-            NotYetError: If they could not be had.
-        """
-        query = {"symbol": self._symbols[market], **fields, "limit": str(_TRADES_PAGE)}
-        for _ in range(_TRADE_PAGES_MAX):
-            outcome = await self._asking.ask(self._product.calls.trades, query)
-            lines = decoded(self._required(outcome, "trades"), list[TradeLine], "trades")
-            receive_ns = self._timing.now_ns()
-            for line in lines:
-                await self._tell_trade_line(market, line, receive_ns)
-            if len(lines) < _TRADES_PAGE:
-                return
-            query = {"symbol": self._symbols[market], "fromId": str(lines[-1].id + 1), "limit": str(_TRADES_PAGE)}
-            if "orderId" in fields:
-                query["orderId"] = fields["orderId"]
-        raise NotYetError(f"trades: more than {_TRADE_PAGES_MAX} pages of {_TRADES_PAGE}")
-
-    async def _tell_trade_line(self, market: int, line: TradeLine, receive_ns: int) -> None:
-        order = self._orders.by_venue_id(market, line.order_id)
-        if order is None and not self._orders.is_foreign(market, line.order_id):
-            order = await self._look_up(market, line.order_id)
-        if order is None:
-            self._after_trade(market, line.id, line.time)
-            return
-        side = Side.BUY if line.bought else Side.SELL
-        told = Execution(
-            line.id, side, line.price, line.qty, line.commission, line.commission_asset, line.made, line.time
-        )
-        if self._tell_fill(order, told, receive_ns):
-            self.counts.backfilled_fills += 1
-
-    async def _look_up(self, market: int, venue_order_id: int) -> KnownOrder | None:
-        """Return the order with an id of the exchange, None when it is not ours."""
-        fields = {"symbol": self._symbols[market], "orderId": str(venue_order_id)}
-        outcome = await self._asking.ask(self._product.calls.order, fields)
-        if isinstance(outcome, Refused) and outcome.verdict is Verdict.GONE:
-            return None
-        answer = decoded(self._required(outcome, "order"), OrderAnswer, "order")
-        return self._ours(market, answer)
-
-    def _tell_fill(self, order: KnownOrder, told: Execution, receive_ns: int) -> bool:
-        """Tell one execution of an order of ours; False when it was told before."""
-        instrument = self._instruments[order.market]
-        price_ticks, lots = instrument.price_ticks(told.price), instrument.size_lots(told.size)
-        fee = _decimal(told.fee)
-        # With the order's id: both sides of a trade with ourselves have the same trade id.
-        if not self._orders.tell_trade(order.market, told.trade_id, order.venue_order_id):
-            return False
-        order.told_lots += lots
-        order.side = told.side
-        self._after_trade(order.market, told.trade_id, told.time_ms)
-        self._tell(
-            Fill(
-                market=order.market,
-                client_id=order.client_id,
-                venue_trade_id=f"{told.trade_id}-{order.venue_order_id}",
-                side=told.side,
-                price_ticks=price_ticks,
-                size_lots=lots,
-                is_maker=told.is_maker,
-                fee=fee,
-                fee_asset=told.fee_asset,
-                exchange_ns=told.time_ms * MS_NS,
-                receive_ns=receive_ns,
-                venue_order_id=str(order.venue_order_id),
-            )
-        )
-        return True
-
-    def _after_trade(self, market: int, trade_id: int, time_ms: int) -> None:
-        self._last_trade_ms[market] = max(self._last_trade_ms[market], time_ms)
-        self._last_trade_id[market] = max(self._last_trade_id[market], trade_id)
-
     def _tell_execution(self, order: KnownOrder, told: Execution, receive_ns: int, *, filled_lots: int) -> None:
         """Tell a fill that the stream brought; where the exchange counts more, the others are fetched."""
-        self._tell_fill(order, told, receive_ns)
+        self._teller.fill(order, told, receive_ns)
         if order.told_lots < filled_lots:
-            self._spawn(self._settle_quietly, order, filled_lots)
+            self._spawn(partial(self._fills.settle_quietly, order, filled_lots, is_streaming=bool(self._subscribed)))
 
-    async def _settle_quietly(self, order: KnownOrder, filled_lots: int) -> None:
-        try:
-            await self._settle(order, filled_lots)
-        except (NotYetError, WireError) as error:
-            self._logger.warning("fills_not_fetched", extra={"reason": str(error)})
+    async def _settle(self, order: KnownOrder, filled_lots: int) -> None:
+        await self._fills.settle(order, filled_lots, is_streaming=bool(self._subscribed))
+
+    def _ours(self, market: int, answer: OrderAnswer) -> KnownOrder | None:
+        return self._teller.ours(market, answer.order_id, answer.orig_client_order_id, answer.client_order_id)
+
+    def _note(self, order: KnownOrder, answer: OrderAnswer) -> None:
+        self._teller.note(order, side=answer.side, price=answer.price, size=answer.size)
 
     # Telling.
 
@@ -892,9 +775,9 @@ class TradingVenue:
             order.client_id in names or (order.venue_order_id and order.venue_order_id == answer.order_id)
         ):
             raise WireError(f"order {order.client_id!r}: expected an answer about it, was one about another order")
-        self._orders.belongs(order, answer.order_id)
+        self._teller.orders.belongs(order, answer.order_id)
         self._note(order, answer)
-        filled_lots = self._lots(market, answer.executed_qty)
+        filled_lots = self._teller.lots(market, answer.executed_qty)
         if filled_lots > order.told_lots:
             try:
                 await self._settle(order, filled_lots)
@@ -904,96 +787,9 @@ class TradingVenue:
         status = ORDER_STATUSES.get(answer.status, OrderStatus.UNKNOWN)
         if order.is_over and status is OrderStatus.OPEN and request in _OVERTAKEN:
             return  # The stream was faster and told the end.
-        self._tell_state(order, status, request, filled_lots=filled_lots, time_ms=answer.time_ms, receive_ns=receive_ns)
-
-    def _tell_state(  # noqa: PLR0913 - what an update says, each thing by its name
-        self,
-        order: KnownOrder,
-        status: OrderStatus,
-        request: Request,
-        *,
-        filled_lots: int,
-        time_ms: int,
-        receive_ns: int,
-        reason: str = "",
-    ) -> None:
-        if status in _ENDS:
-            self._orders.end(order)
-        self._tell(
-            OrderUpdate(
-                market=order.market,
-                client_id=order.client_id,
-                status=status,
-                request=request,
-                exchange_ns=time_ms * MS_NS,
-                receive_ns=receive_ns,
-                venue_order_id=str(order.venue_order_id or ""),
-                price_ticks=order.price_ticks,
-                size_lots=order.size_lots,
-                filled_lots=filled_lots,
-                reason=reason,
-            )
+        self._teller.state(
+            order, status, request, filled_lots=filled_lots, time_ms=answer.time_ms, receive_ns=receive_ns
         )
-
-    def _unchanged(
-        self, order: KnownOrder, request: Request, now_ns: int, reason: str, *, new_client_id: str = ""
-    ) -> None:
-        """Tell that an order stands as it did; without a size when that is not known, so that it is asked for."""
-        self._answer(
-            order.market,
-            order.client_id,
-            OrderStatus.UNCHANGED,
-            request,
-            now_ns,
-            reason=reason,
-            order=order if order.venue_order_id and not order.is_over else None,
-            new_client_id=new_client_id,
-        )
-
-    def _answer(  # noqa: PLR0913 - what an update says, each thing by its name
-        self,
-        market: int,
-        client_id: str,
-        status: OrderStatus,
-        request: Request,
-        now_ns: int,
-        *,
-        reason: str = "",
-        order: KnownOrder | None = None,
-        new_client_id: str = "",
-        filled_lots: int = 0,
-    ) -> None:
-        self._tell(
-            OrderUpdate(
-                market=market,
-                client_id=client_id,
-                status=status,
-                request=request,
-                exchange_ns=self.clock.timestamp_ms(now_ns) * MS_NS,
-                receive_ns=now_ns,
-                price_ticks=0 if order is None else order.price_ticks,
-                size_lots=0 if order is None else order.size_lots,
-                filled_lots=filled_lots,
-                new_client_id=new_client_id,
-                reason=reason,
-            )
-        )
-
-    def _tell(self, event: VenueEvent) -> None:
-        self._events.append(event)
-        self._notify()
-
-    @staticmethod
-    def _amount(text: str) -> Decimal:
-        """Return an amount that the exchange wrote.
-
-        Raises:
-            WireError: If it is not a finite number of sane magnitude.
-        """
-        return _decimal(text)
-
-    def _tell_balance(self, asset: str, free: str, locked: str, receive_ns: int) -> None:
-        self._tell(BalanceUpdate(asset, _decimal(free), _decimal(locked), receive_ns))
 
     # Helpers.
 
@@ -1037,41 +833,6 @@ class TradingVenue:
     def _markets_of(self, market: int) -> range:
         return range(len(self._symbols)) if market == ALL_MARKETS else range(market, market + 1)
 
-    def _ours(self, market: int, answer: OrderAnswer) -> KnownOrder | None:
-        """Return the order of ours that an answer is about, None for others'."""
-        order = self._orders.by_venue_id(market, answer.order_id)
-        if order is not None:
-            return order
-        for name in (own_id(answer.orig_client_order_id), own_id(answer.client_order_id)):
-            if name and (name.startswith(OUR_PREFIX) or self._orders.get(market, name) is not None):
-                order = self._orders.know(market, name, self._timing.now_ns())
-                self._orders.belongs(order, answer.order_id)
-                return order
-        self._orders.note_foreign(market, answer.order_id)
-        return None
-
-    def _note(self, order: KnownOrder, answer: OrderAnswer) -> None:
-        instrument = self._instruments[order.market]
-        order.side = _side(answer.side)
-        order.price_ticks = instrument.price_ticks(answer.price)
-        order.size_lots = instrument.size_lots(answer.size)
-
-    def _lots(self, market: int, size: str) -> int:
-        return self._instruments[market].size_lots(size)
-
-    def _report(self, market: int, answer: OrderAnswer) -> OrderReport:
-        """Return one open order; others' may be off our grid and are cut to it."""
-        instrument = self._instruments[market]
-        order = self._orders.by_venue_id(market, answer.order_id)
-        return OrderReport(
-            client_id=order.client_id if order is not None else answer.client_order_id,
-            venue_order_id=str(answer.order_id),
-            side=_side(answer.side),
-            price_ticks=_whole_units(answer.price, instrument.tick_size),
-            size_lots=_whole_units(answer.size, instrument.lot_size),
-            filled_lots=_whole_units(answer.executed_qty, instrument.lot_size),
-        )
-
 
 async def measure_clock(client: Client, call: Call, clock: ClockOffset, timing: Timing) -> str:
     """Ask the exchange's time a few times; return why that did not work, empty when it did."""
@@ -1108,25 +869,3 @@ def _request_of(action: Submit | Amend | Replace | Cancel) -> Request:
 
 def _new_id(action: Action) -> str:
     return action.new_client_id if isinstance(action, Replace) else ""
-
-
-def _side(text: str) -> Side:
-    return Side.BUY if text == "BUY" else Side.SELL
-
-
-def _decimal(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or abs(number.adjusted()) > 30:
-        raise WireError(f"amount: expected a finite number of sane magnitude, was {text[:40]!r}")
-    return number
-
-
-def _whole_units(text: str, step: Decimal) -> int:
-    return int(_decimal(text) // step)
-
-
-def _nothing() -> None:
-    """Do nothing: nobody drives yet."""
