@@ -162,6 +162,7 @@ async def test_fees_brackets_modes_and_limits_can_be_asked_for(futures):
 
     assert (fees["makerCommissionRate"], fees["takerCommissionRate"]) == ("0.001", "0.001")
     assert brackets[0]["brackets"][0]["initialLeverage"] == 125
+    assert isinstance(brackets[0]["brackets"][0]["cum"], int)
     assert modes == {"multiAssetsMargin": False}
     assert [limit["limit"] for limit in limits] == [300, 1200]
     assert status["indicators"] == {}
