@@ -143,6 +143,18 @@ def test_an_older_row_changes_nothing(records):
     assert records.get(ID).price_ticks == 198
 
 
+def test_an_end_is_news_even_if_the_clock_of_the_exchange_was_set_back(records):
+    records.on_order(0, row(ms=5), NOW)
+
+    assert told(records.on_order(0, row(status="Cancelled", ms=4), NOW)) == [("STREAM", "CANCELED")]
+
+
+def test_an_end_is_news_also_when_the_exchanges_clock_went_back(records):
+    records.on_order(0, row(ms=5000), NOW)
+
+    assert told(records.on_order(0, row("Cancelled", ms=2000), NOW)) == [("STREAM", "CANCELED")]
+
+
 def test_a_refusal_does_not_outdo_the_stream(records):
     records.on_order(0, row(), NOW)
 

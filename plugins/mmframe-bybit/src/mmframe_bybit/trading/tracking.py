@@ -177,8 +177,8 @@ class OrderRecords:
         if not self._is_news(record, facts):
             return []
         record.side = facts.side
-        record.updated_ms = facts.updated_ms
-        record.filled_lots = facts.filled_lots
+        record.updated_ms = max(record.updated_ms, facts.updated_ms)
+        record.filled_lots = max(record.filled_lots, facts.filled_lots)
         record.venue_order_id = facts.venue_order_id or record.venue_order_id
         if facts.filled_lots > record.fetched_lots:
             record.held = facts
@@ -278,12 +278,16 @@ class OrderRecords:
 
     def _is_news(self, record: OrderRecord, facts: OrderFacts) -> bool:
         """Tell whether a row is not an older one, a second one of an end, or one that says nothing that lasts."""
-        if record.is_ended or facts.updated_ms < record.updated_ms or facts.filled_lots < record.filled_lots:
+        if record.is_ended or facts.filled_lots < record.filled_lots:
+            return False
+        status = status_of(facts, was_amended=record.was_amended)
+        if status is OrderStatus.OPEN and facts.updated_ms < record.updated_ms:
+            # An order ends once, so an end is news whatever its time says: the exchange's clock may have been set back.
             return False
         if record.held is not None and record.held.status not in _OPEN_STATUSES:
             # An end that waits for its executions: nothing comes after it.
             return False
-        return status_of(facts, was_amended=record.was_amended) is not None
+        return status is not None
 
     def _tell(self, record: OrderRecord, facts: OrderFacts, receive_ns: int) -> list[VenueEvent]:
         status = status_of(facts, was_amended=record.was_amended)
