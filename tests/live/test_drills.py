@@ -49,7 +49,7 @@ max_position = "0.5"
 max_position_notional_quote = 50000
 max_daily_loss_quote = 10000
 """
-GRIDS = {"binance/spot": ("0.01", "0.00001")}
+GRIDS = {"binance/spot": ("0.01", "0.00001"), "binance/usdm": ("0.1", "0.001"), "bybit/linear": ("0.1", "0.001")}
 
 
 @pytest.fixture(scope="module", params=sorted(GRIDS))
