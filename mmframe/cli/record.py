@@ -170,8 +170,9 @@ class RecordDisplay:
 
     def on_stop_requested(self, reason: str) -> None:
         """Say that the recording is being ended; called inside a signal handler, so past the buffered stream."""
+        lead = "\n" if self._is_terminal else ""
         try:
-            os.write(2, f"\n{reason}: completing the files; press Ctrl+C (again) to abort at once\n".encode())
+            os.write(2, f"{lead}{reason}: completing the files; press Ctrl+C (again) to abort at once\n".encode())
         except OSError:
             return  # stderr is gone; the files are completed all the same
 

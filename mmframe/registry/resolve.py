@@ -242,8 +242,8 @@ def resolve_venue(path: Path, *, blocked: frozenset[str] = frozenset()) -> Resol
         sources.append(feed)
     grids = resolve_instruments(file.markets, sources, problems, is_complete=True)
     problems.raise_if_any()
-    if venue is None:
-        # Its table is there under a name that only the whole list of problems explains.
+    if venue is None or None in grids:
+        # Something is missing for a reason that only the whole list of problems explains.
         found.raise_if_any()
     return _part(resolver, grids, venue=venue)
 
@@ -263,8 +263,8 @@ def resolve_feed(path: Path, *, blocked: frozenset[str] = frozenset()) -> Resolv
     feed = resolver.feed()
     grids = resolve_instruments(file.markets, [] if feed is None else [feed], problems, is_complete=feed is not None)
     problems.raise_if_any()
-    if feed is None:
-        # Its table is there under a name that only the whole list of problems explains.
+    if feed is None or None in grids:
+        # Something is missing for a reason that only the whole list of problems explains.
         found.raise_if_any()
     return _part(resolver, grids, feed=feed)
 

@@ -211,6 +211,7 @@ def build_context(  # noqa: PLR0913 - each argument is one field of the context
     directory: Path | None = None,
     book: Book | None = None,
     resources: dict[str, object] | None = None,
+    on_frame: Callable[[int, int, bytes], None] | None = None,
 ) -> BuildContext:
     """Return what a component is built from, with a manual clock and a seeded random stream."""
     return BuildContext(
@@ -223,6 +224,7 @@ def build_context(  # noqa: PLR0913 - each argument is one field of the context
         logger=logging.getLogger("mmframe.testing"),
         book=book,
         resources={} if resources is None else resources,
+        on_frame=on_frame,
     )
 
 

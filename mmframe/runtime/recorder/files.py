@@ -47,12 +47,14 @@ class LineFiles:
     @property
     def open_file(self) -> OpenFileFacts | None:
         """Return the file that is being written, or None."""
-        return None if self._file is None else OpenFileFacts(self._file.name, self._market)
+        file = self._file
+        return None if file is None else OpenFileFacts(file.name, self._market)
 
     @property
     def disk_bytes(self) -> int:
-        """Return the size of all files."""
-        return sum(file.bytes for file in self.complete) + (0 if self._file is None else self._file.disk_bytes)
+        """Return the size of all files; may be asked by another thread than the one that writes."""
+        file = self._file
+        return sum(facts.bytes for facts in self.complete) + (0 if file is None else file.disk_bytes)
 
     def add(self, receive_ns: int, frame: bytes, *, is_note: bool) -> None:
         """Append one line.

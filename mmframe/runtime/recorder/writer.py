@@ -106,7 +106,7 @@ class CaptureWriter:
         self.dropped_frames = 0
         self.dropped_bytes = 0
         self.losses = 0
-        self.failure: OSError | None = None
+        self.failure: Exception | None = None
 
     @property
     def disk_bytes(self) -> int:
@@ -151,6 +151,7 @@ class CaptureWriter:
 
         Raises:
             OSError: If something could not be written, now or before.
+            Exception: Whatever else kept the thread from going on.
         """
         self._is_closing = True
         self._work.set()
@@ -189,7 +190,7 @@ class CaptureWriter:
     def _attempt(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - raised by whoever closes; a thread that just ends would go unnoticed
             self.failure = self.failure or error
 
     def _take(self) -> tuple[list[_Line], dict[int, _Drop]]:

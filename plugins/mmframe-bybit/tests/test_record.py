@@ -136,10 +136,10 @@ class Recorded:
 def record(tmp_path):
     """Return a function that records what an exchange plays until a condition of the feed holds."""
 
-    def make(exchange, until, *, category="linear", depth=50, tick="0.5", **settings):
+    def make(exchange, until, *, category="linear", depth=50, tick="0.5", more="", **settings):
         with exchange.serving():
             file = tmp_path / "strategy.toml"
-            file.write_text(STRATEGY.format(category=category, depth=depth, tick=tick, url=exchange.url))
+            file.write_text(STRATEGY.format(category=category, depth=depth, tick=tick, url=exchange.url) + more)
             stop, spied = StopRequest(), []
             plan = compose_recording(file)
 
@@ -196,6 +196,24 @@ def test_a_real_capture_played_live_and_recorded_replays_as_it_was_delivered(rec
     assert "GAP" not in kinds(recorded.delivered)
     assert recorded.replay(on_bad_frame="error") == recorded.delivered
     assert recorded.manifest.gap_count == recorded.manifest.dropped_frames == 0
+
+
+def test_several_markets_have_files_of_their_own_and_replay_each_as_it_was(record, capture):
+    def of_eth(frame):
+        return frame.replace(b"BTCUSDT", b"ETHUSDT")
+
+    frames = [whole(capture, 10), of_eth(whole(capture, 10))]
+    for u in range(11, 60):
+        frames += [change(capture, u), of_eth(change(capture, u)), told(capture, u), of_eth(told(capture, -u))]
+    market = '[[markets]]\ninstrument = "ETH/USDT"\ntick_size = "0.5"\nlot_size = "0.000001"\n'
+    recorded = record(Exchange(play(*frames)), lambda feed: len(feed.rows) == 198, more=market)
+
+    found = recorded.replay()
+
+    assert [path.name for path in recorded.paths] == ["btcusdt-0001.raw.gz", "ethusdt-0001.raw.gz"]
+    for index in (0, 1):
+        assert [row for row in found if row[0] == index] == [row for row in recorded.delivered if row[0] == index]
+    assert [row[3] for row in found] == sorted(row[3] for row in found)
 
 
 def test_a_lost_connection_is_a_gap_at_the_same_place_in_the_replay(record, capture):

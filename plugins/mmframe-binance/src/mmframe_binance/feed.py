@@ -259,7 +259,8 @@ class LiveFeed:
             if is_shutdown(frame.data):
                 socket.session.renew(frame.generation)
             return
-        self._record(market, frame.data)
+        if self._on_frame_received is not None:
+            self._record(market, frame.data)
         try:
             self._on_message(message, market)
         except DomainError as error:
