@@ -503,6 +503,19 @@ async def test_a_request_out_of_time_has_the_clock_read_again(exchange, trader_o
     assert trader.updates == [(ID, "SUBMIT", "REJECTED")]
 
 
+async def test_a_clock_that_was_read_wrong_does_not_keep_orders_from_being_cancelled(exchange, trader_of):
+    exchange.ahead_ms = 3_000
+    trader = trader_of()
+
+    async with trader.running():
+        await resting(trader)
+        exchange.ahead_ms = 0
+        trader.do(CancelAll(0, "stop"))
+        await trader.until(lambda: not exchange.open_orders(), step_s=0.05)
+
+    assert len(exchange.asked("/v5/order/cancel-all")) == 2
+
+
 async def test_a_clock_that_differs_is_allowed_for(exchange, trader_of):
     exchange.ahead_ms = -60_000
     trader = trader_of()

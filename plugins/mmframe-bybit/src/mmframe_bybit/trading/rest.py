@@ -17,7 +17,7 @@ from mmframe_bybit.trading.outcome import Accepted, NeverSent, Outcome, Refused,
 from mmframe_bybit.wire import FrameError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mmframe.net.timing import Timing
     from mmframe_bybit.trading.auth import Credentials
@@ -77,12 +77,14 @@ class RestClient:
 
     Attributes:
         clock: The exchange's clock.
+        on_clock_wrong: Called when a request was refused for its time.
     """
 
     def __init__(
         self, url: str, credentials: Credentials, *, limits: Limits, timing: Timing, timeout_s: float = 10.0
     ) -> None:
         self.clock = ServerClock(timing)
+        self.on_clock_wrong: Callable[[], None] = _nobody
         self.limits = limits
         self._credentials = credentials
         self._timing = timing
@@ -186,5 +188,11 @@ class RestClient:
         kind = class_of(code)
         if kind is CodeClass.THROTTLED:
             self.limits.on_throttled(endpoint, headers, server_ahead_ns=self.clock.ahead_ns)
+        elif kind is CodeClass.CLOCK:
+            self.on_clock_wrong()
         reason = f"{code}: {self._credentials.shown(words) or meaning_of(code)}"
         return Refused(code, kind, reason, receive_ns)
+
+
+def _nobody() -> None:
+    """Tell nobody: no venue runs."""

@@ -216,6 +216,7 @@ class LiveVenue:
             timeout_s=options.request_timeout_s,
         ) as rest:
             running = self._assembled(rest, credentials)
+            rest.on_clock_wrong = self._want_clock
             async with anyio.create_task_group() as tasks:
 
                 async def guarded(work: Callable[[], Awaitable[None]]) -> None:
@@ -340,10 +341,13 @@ class LiveVenue:
                 await self._timing.sleep(max(_PAUSE_S, running.rest.limits.ban_left_s()))
                 self._wanted[name].set()
 
+    def _want_clock(self) -> None:
+        self._wanted["clock"].set()
+
     async def _ask_for_clock(self) -> None:
         while True:
             await self._timing.sleep(_CLOCK_CHECK_S)
-            self._wanted["clock"].set()
+            self._want_clock()
 
     async def _read_missing_fills(self, running: _Running) -> None:
         """Ask for the executions that an update waits for, if the stream does not bring them soon; then let it go."""
@@ -443,11 +447,8 @@ class LiveVenue:
         else:
             outcome = await running.rest.ask(endpoint, fields, lane=lane, within_s=patience_s)
             is_fatal = True
-        if isinstance(outcome, Refused):
-            if outcome.kind is CodeClass.CLOCK:
-                self._wanted["clock"].set()
-            elif outcome.kind is CodeClass.FATAL and is_fatal:
-                running.sync.shut(outcome.reason)
+        if isinstance(outcome, Refused) and outcome.kind is CodeClass.FATAL and is_fatal:
+            running.sync.shut(outcome.reason)
         if running.rest.limits.ban() is not None and running.sync.is_up:
             running.sync.resync(running.rest.limits.ban() or "")
         return outcome
