@@ -374,7 +374,7 @@ class Accounts:
                         "notionalCap": int(_NOTIONAL_MAX),
                         "notionalFloor": 0,
                         "maintMarginRatio": float(MAINTENANCE_RATE),
-                        "cum": 0.0,
+                        "cum": 0,
                     }
                 ],
             }
