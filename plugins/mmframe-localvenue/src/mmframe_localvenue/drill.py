@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from mmframe.domain.instrument import InstrumentKind
 from mmframe.errors import DomainError, UsageError
 from mmframe.plugin import ComponentKind
 from mmframe.testing.drill import Drill
@@ -331,7 +332,9 @@ async def open_local_peer(
         prices: Where each market begins, by symbol.
         seed: Of the crowd.
     """
-    markets = tuple(_market(instrument, prices[instrument.symbol]) for instrument in instruments)
+    # An exchange that trades both kinds under one roof has to be told which of them is meant.
+    kind = InstrumentKind.SPOT if use.endswith("/spot") else None
+    markets = tuple(_market(instrument, prices[instrument.symbol], kind) for instrument in instruments)
     assets = {asset for instrument in instruments for asset in (instrument.base, instrument.quote)}
     account = AccountSetup(keys=(ApiKey(KEY, SECRET),), balances=dict.fromkeys(sorted(assets), _RICH))
     setup = VenueSetup(dialect=dialect_of(use), markets=markets, accounts=(account,), seed=seed)
@@ -339,7 +342,7 @@ async def open_local_peer(
         yield LocalPeer(venue, instruments, use)
 
 
-def _market(instrument: Instrument, price: Decimal) -> MarketSetup:
+def _market(instrument: Instrument, price: Decimal, kind: InstrumentKind | None) -> MarketSetup:
     crowd = CrowdSetup(
         volatility_bps_per_sqrt_s=3.0,
         noise_takers_per_s=1.0,
@@ -348,6 +351,7 @@ def _market(instrument: Instrument, price: Decimal) -> MarketSetup:
     )
     return MarketSetup(
         symbol=instrument.symbol,
+        kind=kind,
         price=price // instrument.tick_size * instrument.tick_size,
         tick_size=instrument.tick_size,
         lot_size=instrument.lot_size,
