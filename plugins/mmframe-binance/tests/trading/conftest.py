@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import anyio
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from mmframe.domain.instrument import InstrumentKind
 from mmframe.domain.kinds import Mode
@@ -128,6 +130,15 @@ class Run:
         )
         return next(each for each in self.updates(client_id) if each.request is request)
 
+    def changed_info(self, *, tick_size):
+        """Return `exchangeInfo` of the market with another tick."""
+        filters = [
+            {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": tick_size},
+            {"filterType": "LOT_SIZE", "minQty": "0.001", "maxQty": "9000", "stepSize": "0.00100000"},
+        ]
+        names = {"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT"}
+        return {**names, "filters": filters, "amendAllowed": True, "cancelReplaceAllowed": True}
+
     @property
     def switched(self):
         """Return how often the dead-man switch was set."""
@@ -207,6 +218,17 @@ def instrument(symbol="BTC/USDT", *, tick_size="0.01", lot_size="0.001"):
     return make_instrument(symbol, tick_size=tick_size, lot_size=lot_size)
 
 
+def market(symbol, *, price):
+    return MarketSetup(symbol=symbol, price=Decimal(price), lot_size=LOT, min_size=LOT)
+
+
+def ed25519_pair():
+    """Return a new key: the raw public part, and the private one in PEM."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw), private
+
+
 def watch_signatures(venue):
     """Return the list to which every signature is added as it is made."""
     made = []
@@ -247,6 +269,8 @@ def rig():
         spot=on_spot,
         usdm=on_usdm,
         instrument=instrument,
+        market=market,
+        ed25519_pair=ed25519_pair,
         watch_signatures=watch_signatures,
         running=running,
         options_for=options_for,

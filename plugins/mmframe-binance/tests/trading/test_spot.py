@@ -120,6 +120,91 @@ async def test_an_ended_subscription_gets_another_connection(spot):
         assert run.venue.counts.bad_frames == 1
 
 
+def tell_account(run, event):
+    """Let the exchange say something on the account's stream."""
+    for connection in run.local.god.connections:
+        connection.send_data("test", json.dumps({"subscriptionId": 0, "event": event}), Role.PRIVATE)
+
+
+async def test_an_announced_shutdown_moves_to_another_connection_without_a_break(spot):
+    async with spot() as run:
+        order = await run.rest()
+        (first,) = run.local.god.connections
+        tell_account(run, {"e": "serverShutdown", "E": 1})
+        await run.until(lambda: len(run.venue._subscribed) == 2, "a second connection beside the first")
+        run.local.god.trade_against(order.client_id, 3)
+        await run.until(lambda: run.local.god.connections and first not in run.local.god.connections, "the first to go")
+        run.local.god.trade_against(order.client_id, 2)
+        await run.until(lambda: run.filled_lots() == 5)
+
+        assert run.is_up
+        assert [event.is_up for event in run.events if isinstance(event, VenueStatus)] == [True], "never down"
+        assert len(run.fills()) == 2, "what both connections tell counts once"
+
+
+async def test_a_terminated_subscription_is_down_until_it_is_made_anew(spot):
+    async with spot() as run:
+        tell_account(run, {"e": "eventStreamTerminated", "E": 1})
+        await run.down()
+        await run.up()
+
+        assert len(run.local.god.requests_of("user-stream.open")) == 2
+
+
+async def test_a_grid_that_the_exchange_changes_takes_the_venue_down_with_what_to_change(spot):
+    async with spot() as run:
+        refusal = json.dumps({"code": -1013, "msg": "Filter failure: PRICE_FILTER"})
+        run.local.faults.next("order.place", Fault.UNKNOWN_NOT_DONE, status=400, body=refusal)
+        info = json.dumps({"symbols": [run.changed_info(tick_size="0.10000000")], "rateLimits": []})
+        run.local.faults.next("info", Fault.UNKNOWN_NOT_DONE, status=200, body=info)
+        action = run.submit()
+        await run.update(action.client_id, REJECTED)
+        await run.down()
+
+        reason = [event.reason for event in run.events if isinstance(event, VenueStatus)][-1]
+        assert reason == "BTC/USDT: tick_size: expected 0.1 as the exchange says, was 0.01"
+
+
+async def test_trades_of_an_earlier_run_are_told_when_its_orders_are_asked_for(rig):
+    async with rig.local_venue("spot") as local:
+        async with rig.running("spot", local) as earlier:
+            order = await earlier.rest(client_id="mm-test-0-7")
+        local.god.trade_against("mm-test-0-7", 3)
+        async with rig.running("spot", local) as run:
+            run.send(QueryOrder(0, "mm-test-0-7"))
+            answer = await run.answer("mm-test-0-7", Request.QUERY)
+            run.send(Amend(0, "mm-test-0-7", order.price_ticks, 2, 0))
+            amended = await run.answer("mm-test-0-7", Request.AMEND)
+
+            assert (answer.filled_lots, run.filled_lots("mm-test-0-7")) == (3, 3)
+            assert (amended.status, amended.size_lots) == (OPEN, 5)
+
+
+async def test_an_ed25519_key_trades(rig):
+    public, private = rig.ed25519_pair()
+    account = rig.AccountSetup(keys=(rig.ApiKey("ed-key", "", ed25519_public_key=public),))
+    keys = {"api_key": Secret("ed-key", "test"), "api_secret": Secret(private, "test"), "key_type": "ed25519"}
+    async with rig.local_venue("spot", account=account) as local, rig.running("spot", local, **keys) as run:
+        order = await run.rest()
+        run.send(Cancel(0, order.client_id))
+        await run.update(order.client_id, CANCELED)
+
+
+async def test_several_markets_share_a_socket_and_are_told_apart(rig):
+    markets = (rig.MARKET, rig.market("ETH/USDT", price="3000"))
+    async with rig.local_venue("spot", markets=markets) as local, rig.running("spot", local) as run:
+        run.send(Submit(1, "mm-test-0-50", Side.BUY, 290_000, 10))
+        await run.update("mm-test-0-50", OPEN)
+        await run.rest()
+        local.god.trade_against("mm-test-0-50", 4)
+        await run.until(lambda: run.filled_lots() == 4)
+        run.send(CancelAll(1, "stop"))
+        await run.update("mm-test-0-50", CANCELED)
+
+        assert {fill.market for fill in run.fills()} == {1}
+        assert [order.client_id for order in local.god.open_orders()] == ["mm-test-0-1"]
+
+
 async def test_cancels_go_over_rest_while_the_socket_is_down(spot):
     async with spot() as run:
         order = await run.rest()
