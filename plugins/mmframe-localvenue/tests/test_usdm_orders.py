@@ -287,6 +287,17 @@ async def test_a_batch_answers_each_order_by_itself(futures):
     assert (ended[0]["status"], ended[1]) == ("CANCELED", {"code": -2011, "msg": "Unknown order sent."})
 
 
+@pytest.mark.parametrize("name", ["orderIdList", "orderidlist"])
+async def test_a_list_to_cancel_may_be_named_in_lower_case(futures, name):
+    placed = (await futures.place("f-1")).json()
+
+    ended = (
+        await futures.ask("DELETE", "/fapi/v1/batchOrders", symbol="BTCUSDT", **{name: f"[{placed['orderId']}]"})
+    ).json()
+
+    assert [order["status"] for order in ended] == ["CANCELED"]
+
+
 async def test_a_position_turns_round_with_the_profit_of_what_was_closed(open_futures):
     async with open_futures(accounts=(LEAN,), markets=(MarketSetup(still_levels=0),)) as futures:
         god = futures.venue.god

@@ -191,8 +191,11 @@ class Trading:
 
     def _cancel_many(self, caller: Caller) -> Any:
         params, market = caller.params, self.market(caller.params)
-        numbers = _list(params.text("orderIdList") or "[]", "orderIdList", int)
-        names = _list(params.text("origClientOrderIdList") or "[]", "origClientOrderIdList", str)
+        # The exchange takes these two names in lower case as well, and common clients send them so.
+        numbers, names = (
+            _list(params.text(name) or params.text(name.lower()) or "[]", name, kind)
+            for name, kind in (("orderIdList", int), ("origClientOrderIdList", str))
+        )
         if not 0 < len(numbers or names) <= _CANCELED_AT_ONCE_MAX:
             raise BinanceError(-4032, "Exceed maximum cancel order size.")
         account = caller.account
