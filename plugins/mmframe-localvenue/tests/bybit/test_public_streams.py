@@ -84,6 +84,21 @@ async def test_a_topic_begins_with_a_snapshot_that_the_next_delta_follows(venue,
     assert second["data"]["seq"] > snapshot["data"]["seq"]
 
 
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_a_rest_book_carries_the_number_of_the_deepest_stream(venue, client, is_heard):
+    async with client.public(*(["orderbook.1000.BTCUSDT"] if is_heard else [])) as socket:
+        numbers = []
+        for size in ("1", "2"):
+            venue.god.place_other("BTC/USDT:linear", Side.BUY, price="49999.9", size=size)
+            book = (await client.ask("/v5/market/orderbook", category="linear", symbol="BTCUSDT", limit=1))["result"]
+            numbers.append((book["u"], book["b"]))
+        told = [await socket.next() for _ in range(3)] if is_heard else []
+
+    assert [book for _, book in numbers] == [[["49999.9", "2.000"]], [["49999.9", "4.000"]]]
+    assert numbers[1][0] == numbers[0][0] + 1
+    assert [one["data"]["u"] for one in told[1:]] == ([number for number, _ in numbers] if is_heard else [])
+
+
 async def test_level_one_repeats_its_snapshot_after_three_quiet_seconds(client, time):
     async with client.public("orderbook.1.BTCUSDT") as socket:
         first = await socket.next()

@@ -142,11 +142,9 @@ def ticker(market: Market, now_ns: int) -> dict[str, Any]:
     instrument = market.instrument
     day = market.day_trades(now_ns)
     last = market.last_price
-    prices = [instrument.price(trade.price_ticks) for trade in day] or [last]
+    ticks = [trade.price_ticks for trade in day]
     hour_old = next((trade for trade in day if trade.at_ns >= now_ns - _HOUR_NS), None)
-    first = prices[0]
-    volume = sum((instrument.size(trade.size_lots) for trade in day), Decimal(0))
-    turnover = sum((instrument.notional_quote(trade.price_ticks, trade.size_lots) for trade in day), Decimal(0))
+    first = instrument.price(ticks[0]) if ticks else last
     (bid, bid_lots), (ask, ask_lots) = market.best(Side.BUY), market.best(Side.SELL)
     figures = {
         "symbol": market.name,
@@ -157,10 +155,10 @@ def ticker(market: Market, now_ns: int) -> dict[str, Any]:
         "lastPrice": plain(last),
         "prevPrice24h": plain(first),
         "price24hPcnt": plain(((last - first) / first).quantize(Decimal("1e-6"))),
-        "highPrice24h": plain(max(prices)),
-        "lowPrice24h": plain(min(prices)),
-        "turnover24h": plain(turnover),
-        "volume24h": plain(volume),
+        "highPrice24h": plain(instrument.price(max(ticks)) if ticks else last),
+        "lowPrice24h": plain(instrument.price(min(ticks)) if ticks else last),
+        "turnover24h": plain(instrument.notional_quote(1, sum(trade.price_ticks * trade.size_lots for trade in day))),
+        "volume24h": plain(instrument.size(sum(trade.size_lots for trade in day))),
     }
     if category_of(market) == SPOT:
         return figures | {"usdIndexPrice": plain(last)}

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mmframe_localvenue.bybit.ledger import Ledger
-    from mmframe_localvenue.core import Account, Connection, Core, Market, OrderEvent, VenueOrder
+    from mmframe_localvenue.bybit.sessions import Session
+    from mmframe_localvenue.core import Account, Core, Market, OrderEvent, VenueOrder
 
 __all__ = ["PRIVATE_TOPICS", "News"]
 
@@ -76,7 +77,7 @@ class News:
     def __init__(self, core: Core, ledger: Ledger) -> None:
         self._core = core
         self._ledger = ledger
-        self._topics: dict[Connection, set[str]] = {}
+        self._topics: dict[Session, set[str]] = {}
         self._pieces: dict[str, _Piece] = {}
         self._is_in_request = False
         self._orders_first = False
@@ -88,13 +89,13 @@ class News:
         core.exchange.on_balances.append(self._hear_balances)
         core.exchange.on_change.append(self._end_piece)
 
-    def subscribe(self, connection: Connection, topics: set[str]) -> None:
-        """Set what a connection hears."""
-        self._topics[connection] = topics
+    def subscribe(self, session: Session, topics: set[str]) -> None:
+        """Set what a socket hears."""
+        self._topics[session] = topics
 
-    def forget(self, connection: Connection) -> None:
-        """Drop a connection that is over."""
-        self._topics.pop(connection, None)
+    def forget(self, session: Session) -> None:
+        """Drop a socket that is over."""
+        self._topics.pop(session, None)
 
     @contextmanager
     def one_request(self) -> Iterator[None]:
@@ -210,11 +211,13 @@ class News:
         number = self._number
 
         def send() -> None:
-            for connection, topics in list(self._topics.items()):
+            for session, topics in list(self._topics.items()):
+                connection = session.connection
                 for name in (topic, f"{topic}.{category}"):
                     if connection.account == account.name and name in topics:
                         message = {"topic": name, "id": f"{account.name}_{number}", "creationTime": now_ms}
                         text = msgspec.json.encode(message | {"data": records}).decode()
+                        session.touch()
                         connection.send_data(_OPERATION, text, Role.PRIVATE)
 
         self._waiting.append(send)

@@ -45,7 +45,7 @@ class PrivateSockets:
         try:
             await session.serve(session.on_object)
         finally:
-            self._news.forget(connection)
+            self._news.forget(session)
             self._dead_man.gone(connection)
 
 
@@ -116,7 +116,7 @@ class _PrivateSession(Session):
             self._ack(operation, request_id, problem)
             return
         self._topics = self._topics | topics if operation == "subscribe" else self._topics - topics
-        self._news.subscribe(self.connection, self._topics)
+        self._news.subscribe(self, self._topics)
         if operation == "subscribe":
             self._dead_man.subscribed(self.connection, topics)
         self._ack(operation, request_id)

@@ -76,16 +76,32 @@ class _BookTopic(_Topic):
         """Let a session hear the topic from its snapshot on."""
         if not self.listeners:
             # Nobody listened: what was published last may be long ago.
-            self._take()
+            self.publish()
         self.listeners.append(session)
         session.touch()
         session.connection.send_data("depth", self._text("snapshot", self._published))
 
     def restart(self) -> None:
         """Begin anew at `u` 1, as after a restart of the exchange's service."""
-        self._take()
+        self._published = self._window()
+        self._sequence = self._market.update_id
         self.update_id = 1
         self.send("depth", self._text("snapshot", self._published))
+
+    def publish(self) -> None:
+        """Publish what has changed under a new update id; nothing when nothing in the window has."""
+        before, now = self._published, self._window()
+        if now == before:
+            return
+        self._published = now
+        self._sequence = self._market.update_id
+        self.update_id += 1
+        if self._depth == 1:
+            self.send("depth", self._text("snapshot", now))
+            return
+        delta = {level: 0 for level in before if level not in now}
+        delta |= {level: lots for level, lots in now.items() if before.get(level) != lots}
+        self.send("depth", self._text("delta", delta))
 
     async def run(self) -> None:
         """Publish as things change, until cancelled; level 1 repeats itself after three quiet seconds."""
@@ -101,34 +117,12 @@ class _BookTopic(_Topic):
                 await self._changed.wait()
             await timing.sleep(_INTERVALS_S[self._depth])
             self._changed = anyio.Event()
-            if self.listeners:
-                self._publish()
+            self.publish()
 
     def _note(self, market: Market, change: BookChange) -> None:  # noqa: ARG002 - the window is read when it is due
         self._at_ns = change.at_ns
-        self._changed.set()
-
-    def _publish(self) -> None:
-        before = self._published
-        if not self._take():
-            return
-        if self._depth == 1:
-            self.send("depth", self._text("snapshot", self._published))
-            return
-        now = self._published
-        delta = {level: 0 for level in before if level not in now}
-        delta |= {level: lots for level, lots in now.items() if before.get(level) != lots}
-        self.send("depth", self._text("delta", delta))
-
-    def _take(self) -> bool:
-        """Take the book as it is now under a new update id; return False when nothing in the window has changed."""
-        window = self._window()
-        if window == self._published:
-            return False
-        self._published = window
-        self._sequence = self._market.update_id
-        self.update_id += 1
-        return True
+        if self.listeners:
+            self._changed.set()
 
     def _window(self) -> _Levels:
         engine = self._market.engine
@@ -246,7 +240,8 @@ class _TickerTopic(_Topic):
                 self.send("ticker", self._text("delta", {"symbol": self._market.name} | changes))
 
     def _note(self, market: Market, change: BookChange) -> None:  # noqa: ARG002 - read when it is due
-        self._changed.set()
+        if self.listeners:
+            self._changed.set()
 
     def _text(self, kind: str, data: dict[str, Any]) -> str:
         message = {
@@ -280,8 +275,10 @@ class PublicSockets:
                 topics[other.name] = other
 
     def book_id(self, market: Market) -> int:
-        """Return the update id of a market's 1000-level topic."""
-        return self._books[market.index].update_id
+        """Return the update id of a market's 1000-level topic for the book as it is now."""
+        book = self._books[market.index]
+        book.publish()
+        return book.update_id
 
     def restart(self) -> None:
         """Send every book anew with `u` 1."""

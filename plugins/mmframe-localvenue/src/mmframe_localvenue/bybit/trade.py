@@ -149,9 +149,11 @@ class _TradeSession(Session):
             raise BybitError(10005, "Permission denied: the connection is not authenticated")
         self._use(request_id)
         headers = message.get("header")
-        if not isinstance(headers, dict) or not isinstance(headers.get("X-BAPI-TIMESTAMP"), str):
+        # Documented as strings; the exchange's own SDK sends the time as a number.
+        timestamp = headers.get("X-BAPI-TIMESTAMP") if isinstance(headers, dict) else None
+        if not isinstance(headers, dict) or not isinstance(timestamp, str | int) or isinstance(timestamp, bool):
             raise BybitError(10001, "params error: X-BAPI-TIMESTAMP is empty")
-        check_time(self._core.clock.now_ms(), headers["X-BAPI-TIMESTAMP"], str(headers.get("X-BAPI-RECV-WINDOW", "")))
+        check_time(self._core.clock.now_ms(), str(timestamp), str(headers.get("X-BAPI-RECV-WINDOW", "")))
         if not isinstance(args, dict):
             raise BybitError(10001, "params error: args takes exactly one object")
         if args.get("category") not in BATCH_MAX:
