@@ -183,6 +183,7 @@ class LiveStatus:
     """Draws a `RunView` in place, without a thread of its own: the driver calls it."""
 
     interval_s = _INTERVAL_S
+    is_drawn = True
 
     def __init__(self, view: RunView, console: Console | None = None) -> None:
         self._view = view

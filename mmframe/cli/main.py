@@ -176,6 +176,10 @@ def commands(ctx: click.Context, *, traceback: bool) -> None:
     del traceback  # read from the command line itself, since errors may come before it is parsed
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+        return
+    from mmframe.cli.logs import log_to_stderr
+
+    ctx.with_resource(log_to_stderr())
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -175,6 +175,11 @@ def _run(request: RunRequest, *, as_json: bool, is_quiet: bool) -> int:
             stack.callback(journal.close)
         plan, display = _display(plan, stop, is_quiet=is_quiet)
         stack.callback(display.close)
+        log = _log_path(plan)
+        if log is not None and (plan.mode is Mode.LIVE or display.is_drawn):
+            from mmframe.cli.logs import log_to_file
+
+            stack.enter_context(log_to_file(log, is_alone=display.is_drawn))
         stack.enter_context(stop_on_signals(stop, display.on_stop_requested))
         try:
             result = run_plan(plan, speed=speed, stop=stop, observer=display, journal=journal, restored=restored)
@@ -278,6 +283,11 @@ def _open_journal(request: RunRequest, plan: Plan) -> tuple[Journal | None, Rest
     so_far = f"{plural(len(restored.orders), 'open order')}, {plural(len(restored.fills), 'fill')} so far"
     note(f"going on with {path}: {so_far}")
     return journal, restored
+
+
+def _log_path(plan: Plan) -> Path | None:
+    """Return where the run's log goes: beside its journal."""
+    return None if plan.journal.path is None else Path(plan.journal.path).with_suffix(".log")
 
 
 def _display(plan: Plan, stop: StopRequest, *, is_quiet: bool) -> tuple[Plan, RunDisplay]:

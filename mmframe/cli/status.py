@@ -34,9 +34,14 @@ _RATE_WINDOW_S = 3.0
 
 
 class RunDisplay(Protocol):
-    """A run observer that a person reads."""
+    """A run observer that a person reads.
+
+    Attributes:
+        is_drawn: It draws in place, so that other lines on stderr would break it.
+    """
 
     interval_s: float
+    is_drawn: bool
 
     def on_status(self, status: RunStatus) -> None:
         """Show the run as it stands."""
@@ -73,6 +78,7 @@ class SilentStatus:
     """`--quiet`: says only that it is stopping."""
 
     interval_s = 60.0
+    is_drawn = False
 
     def on_status(self, status: RunStatus) -> None:
         """Show nothing."""
@@ -96,6 +102,7 @@ class PlainStatus:
     """
 
     interval_s = _POLL_INTERVAL_S
+    is_drawn = False
 
     def __init__(
         self, plan: Plan, stop: StopRequest, *, reasons: Mapping[int, str], now_s: Callable[[], float] = time.monotonic
