@@ -748,3 +748,26 @@ async def test_nothing_that_is_written_shows_key_or_signature(rig, caplog):
     text = "\n".join(shown) + caplog.text
     for secret in (rig.KEY.secret, rig.KEY.key, *signatures):
         assert secret not in text
+
+
+async def test_what_waits_for_room_is_not_sent_once_everything_is_to_be_cancelled(rig):
+    limits = ((1, 1), (86_400, 100))
+    async with rig.local_venue("spot", order_limits=limits) as local, rig.running("spot", local) as run:
+        first = await run.rest()
+        waiting = run.submit(price="48000")
+        await anyio.lowlevel.checkpoint()
+        run.send(CancelAll(0, "stop"))
+        await run.update(first.client_id, CANCELED)
+        update = await run.update(waiting.client_id, REJECTED)
+
+        assert update.reason in {"everything is being cancelled", "no room in the rate limits within 0.5 s"}
+        assert local.god.open_orders() == []
+        assert len(local.god.requests_of("order.place")) == 1
+
+
+async def test_an_answer_that_cannot_be_read_delays_being_up_and_ends_nothing(rig):
+    async with rig.local_venue("spot") as local:
+        for operation in ("time", "info", "account", "trades.mine"):
+            local.faults.next(operation, Fault.CORRUPT)
+        async with rig.running("spot", local) as run:
+            assert {event.reason for event in run.events if isinstance(event, VenueStatus) and not event.is_up}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 
 import anyio
+import httpx
 import pytest
 
 from mmframe.domain.findings import FindingLevel
@@ -24,9 +26,11 @@ from mmframe.domain.orders import (
     VenueStatus,
 )
 from mmframe.errors import VenueError
+from mmframe.net.signing import HmacSigner
 from mmframe.plugin import Secret
 from mmframe.runtime.clocks import SystemClock
 from mmframe.testing import approve, build_context, make_instrument
+from mmframe_binance.trading.signing import rest_target
 from mmframe_localvenue import ANY, Fault, Role
 from mmframe_localvenue.core.orders import Ticket
 
@@ -44,6 +48,15 @@ def usdm(rig):
         return rig.usdm(**values)
 
     return start
+
+
+async def switch_to_hedge_mode(rig, local):
+    """Let the account's owner keep long and short apart from now on."""
+    fields = (("dualSidePosition", "true"), ("timestamp", str(time.time_ns() // 1_000_000)))
+    target = rest_target("/fapi/v1/positionSide/dual", fields, HmacSigner(rig.KEY.secret)).decode()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.post(local.rest_url + target, headers={"X-MBX-APIKEY": rig.KEY.key})
+    assert answer.status_code == 200, answer.text
 
 
 def positions(run):
@@ -269,8 +282,7 @@ async def test_a_switch_that_is_off_is_never_wound(rig):
 
 async def test_hedge_mode_ends_the_run(rig):
     async with rig.local_venue("usdm") as local:
-        body = json.dumps({"dualSidePosition": True})
-        local.faults.next("account.modes", Fault.UNKNOWN_NOT_DONE, status=200, body=body)
+        await switch_to_hedge_mode(rig, local)
         async with rig.running("usdm", local, wait=False) as run:
             with pytest.raises(VenueError, match=r"^position mode: expected one-way, was hedge mode$"):
                 await run.up()
@@ -294,12 +306,12 @@ async def findings(rig, local, **values):
 async def test_the_doctor_looks_at_mode_and_position_too(rig):
     async with rig.local_venue("usdm") as local:
         found = await findings(rig, local)
-        local.faults.next("account.modes", Fault.UNKNOWN_NOT_DONE, status=200, body='{"dualSidePosition":true}')
+        assert all(seen.method == "GET" for seen in local.god.requests)
+        await switch_to_hedge_mode(rig, local)
         hedged = await findings(rig, local)
 
         assert found["account mode"].text == "one-way"
         assert found["position in BTC/USDT"].text == "none"
-        assert all(seen.method == "GET" for seen in local.god.requests)
         assert hedged["account mode"].level is FindingLevel.FAILED
 
 

@@ -158,17 +158,25 @@ class Client:
         other.use_key(self._api_key, self._required_signer())
         return other
 
-    async def ask(self, call: Call, fields: Mapping[str, str], *, socket: WebsocketSession | None = None) -> Outcome:
+    async def ask(
+        self,
+        call: Call,
+        fields: Mapping[str, str],
+        *,
+        socket: WebsocketSession | None = None,
+        refusal: Callable[[], str] | None = None,
+    ) -> Outcome:
         """Send one request once, when the budgets have room for it, and return what became of it.
 
         Args:
             call: What kind.
             fields: Its parameters besides key, time and signature.
             socket: Where to send it instead of REST.
+            refusal: Asked when there is room: why it is not to be sent any more, empty when it is.
         """
-        refusal = await self._admit(call)
-        if refusal:
-            return NotSent(refusal)
+        reason = await self._admit(call) or ("" if refusal is None else refusal())
+        if reason:
+            return NotSent(reason)
         if socket is not None and call.socket_method:
             outcome = await self._ask_socket(call, fields, socket)
         else:

@@ -267,7 +267,7 @@ class SpotVenue(TradingVenue):
             "newClientOrderId": order.client_id,
             "newQty": self._instruments[action.market].size_text(whole_lots),
         }
-        outcome = await self._asking.ask(SPOT_AMEND, fields, socket=self._order_socket())
+        outcome = await self._send(action, SPOT_AMEND, fields)
         if isinstance(outcome, Done):
             answer = decoded(outcome.data, AmendAnswer, "amend").amended_order
             await self._tell_order(order, answer, Request.AMEND, outcome.receive_ns)
@@ -292,7 +292,7 @@ class SpotVenue(TradingVenue):
             return
         new = self._teller.orders.know(market, action.new_client_id, now_ns)
         new.side, new.price_ticks, new.size_lots = old.side, action.price_ticks, action.size_lots
-        outcome = await self._asking.ask(SPOT_REPLACE, self._replace_fields(action, old), socket=self._order_socket())
+        outcome = await self._send(action, SPOT_REPLACE, self._replace_fields(action, old))
         await self._on_replaced(action, old, new, outcome)
 
     def _replace_fields(self, action: Replace, old: KnownOrder) -> dict[str, str]:

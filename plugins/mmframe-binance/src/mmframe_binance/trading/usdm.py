@@ -316,7 +316,7 @@ class UsdmVenue(TradingVenue):
             "quantity": instrument.size_text(whole_lots),
             "price": instrument.price_text(action.price_ticks),
         }
-        outcome = await self._asking.ask(USDM_MODIFY, fields)
+        outcome = await self._send(action, USDM_MODIFY, fields)
         if isinstance(outcome, Done):
             answer = decoded(outcome.data, OrderAnswer, "modify")
             await self._tell_order(order, answer, Request.AMEND, outcome.receive_ns)

@@ -212,6 +212,9 @@ class TradingVenue:
             logger=context.logger,
         )
         self._queues: dict[Lane, deque[Action]] = {lane: deque() for lane in Lane}
+        self._waves = [0 for _ in self._symbols]
+        """By market: raised with every cancel of all. What was approved before that and has not left is not sent."""
+        self._wave_of: dict[Action, int] = {}
         self._in_flight = 0
         self._work = anyio.Event()
         self._room = anyio.Event()
@@ -253,11 +256,16 @@ class TradingVenue:
             raise TypeError(msg)
         action = approved.action
         if isinstance(action, _ADDS_RISK) and not self._is_up:
-            self._refuse(action, f"the venue is down: {self._latch or 'no private stream'}", now_ns)
+            self._refuse(action, f"the venue is down: {self._down_reason or 'no private stream'}", now_ns)
             return
         if sum(len(queue) for queue in self._queues.values()) >= _QUEUED_MAX:
             self._refuse(action, f"{_QUEUED_MAX} requests wait already", now_ns)
             return
+        if isinstance(action, CancelAll):
+            for market in self._markets_of(action.market):
+                self._waves[market] += 1
+        elif isinstance(action, _ADDS_RISK):
+            self._wave_of[action] = self._waves[action.market]
         self._queues[_LANES[type(action)]].append(action)
         self._work.set()
 
@@ -364,7 +372,7 @@ class TradingVenue:
             try:
                 await self._measure_clock()
                 await self._fetch_rules()
-            except NotYetError as error:
+            except (NotYetError, WireError) as error:
                 self._tell_down(str(error))
                 self._logger.warning("venue_not_ready", extra={"reason": str(error)})
                 await self._timing.sleep(backoff.next_delay_s())
@@ -405,7 +413,7 @@ class TradingVenue:
             await self._rules_wanted.wait()
             try:
                 await self._fetch_rules()
-            except NotYetError as error:
+            except (NotYetError, WireError) as error:
                 self._logger.warning("rules_not_fetched", extra={"reason": str(error)})
             except VenueError as error:
                 self._hold(error.message)
@@ -434,10 +442,12 @@ class TradingVenue:
             epoch = self._epoch
             try:
                 await self._catch_up()
-            except NotYetError as error:
+            except (NotYetError, WireError) as error:
                 self._logger.warning("venue_not_up", extra={"reason": str(error)})
                 await self._timing.sleep(backoff.next_delay_s())
                 continue
+            except DomainError as error:
+                self._on_off_grid(error)
             if epoch == self._epoch and self._subscribed and not self._latch:
                 backoff = Backoff(self._randomness)
                 self._is_up = self._has_been_up = True
@@ -539,8 +549,11 @@ class TradingVenue:
             self._logger.warning("bad_private_frame", extra={"reason": error.message})
             self._lose_stream("a private frame could not be read")
         except DomainError as error:
-            # The exchange changed its grid: nothing that we say of prices and sizes can be trusted any more.
-            self._hold(f"off the strategy's grid: {error.message}")
+            self._on_off_grid(error)
+
+    def _on_off_grid(self, error: DomainError) -> None:
+        """The exchange changed its grid: nothing that we say of prices and sizes can be trusted any more."""
+        self._hold(f"off the strategy's grid: {error.message}")
 
     # Sending.
 
@@ -567,6 +580,7 @@ class TradingVenue:
             self.counts.bad_frames += 1
             self._unclear(action, error.message if isinstance(error, (WireError, DomainError)) else str(error))
         finally:
+            self._wave_of.pop(action, None)
             self._in_flight -= 1
             self._work.set()
 
@@ -616,6 +630,15 @@ class TradingVenue:
 
     # Requests.
 
+    async def _send(self, action: Submit | Amend | Replace, call: Call, fields: Mapping[str, str]) -> Outcome:
+        """Send what adds risk, unless everything was to be cancelled while it waited."""
+        wave = self._wave_of.get(action)
+
+        def refusal() -> str:
+            return "" if wave == self._waves[action.market] else "everything is being cancelled"
+
+        return await self._asking.ask(call, fields, socket=self._order_socket(), refusal=refusal)
+
     async def _submit(self, action: Submit) -> None:
         now_ns = self._timing.now_ns()
         problem = self._rules[action.market].order_problem(
@@ -626,9 +649,7 @@ class TradingVenue:
             return
         order = self._teller.orders.know(action.market, action.client_id, now_ns)
         order.side, order.price_ticks, order.size_lots = action.side, action.price_ticks, action.size_lots
-        outcome = await self._asking.ask(
-            self._product.calls.place, self._place_fields(action), socket=self._order_socket()
-        )
+        outcome = await self._send(action, self._product.calls.place, self._place_fields(action))
         await self._on_placed(order, outcome)
 
     async def _on_placed(self, order: KnownOrder, outcome: Outcome) -> None:
