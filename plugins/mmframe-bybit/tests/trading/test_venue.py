@@ -690,6 +690,22 @@ async def test_cancel_all_goes_on_until_nothing_is_listed(exchange, trader_of):
     assert len(exchange.asked("/v5/order/cancel-all")) == 3
 
 
+async def test_cancel_all_goes_over_the_trade_socket_while_http_is_shut_out(exchange, trader_of):
+    trader = trader_of()
+
+    async with trader.running():
+        await resting(trader, ID, "mm-t-0-2")
+        exchange.script["/v5/order/realtime"].append((403, b""))
+        trader.do(QueryOrder(0, ID))
+        await trader.until(lambda: trader.venue._running.rest.limits.ban() is not None)
+        trader.do(CancelAll(0, "halt"))
+        await trader.until(lambda: len([row for row in trader.updates if row[2] == "CANCELED"]) == 2, step_s=0.01)
+
+    assert exchange.open_orders() == []
+    assert exchange.asked("/v5/order/cancel-all") == []
+    assert len(exchange.asked("order.cancel")) == 2
+
+
 async def test_after_cancel_all_ends_that_the_stream_did_not_show_are_asked_for(exchange, trader_of):
     trader = trader_of()
 

@@ -13,7 +13,7 @@ from mmframe.domain.orders import TimeInForce
 
 if TYPE_CHECKING:
     from mmframe.domain.instrument import Instrument
-    from mmframe.domain.orders import Amend, Cancel, Submit
+    from mmframe.domain.orders import Amend, Submit
 
 __all__ = ["amend_fields", "cancel_fields", "create_fields", "is_client_id"]
 
@@ -60,6 +60,6 @@ def amend_fields(
     }
 
 
-def cancel_fields(action: Cancel, *, category: str, symbol: str) -> dict[str, object]:
+def cancel_fields(client_id: str, *, category: str, symbol: str) -> dict[str, object]:
     """Return the body that cancels one order."""
-    return {"category": category, "symbol": symbol, "orderLinkId": action.client_id}
+    return {"category": category, "symbol": symbol, "orderLinkId": client_id}

@@ -429,7 +429,7 @@ class LiveVenue:
             fields = amend_fields(action, instrument, category=self._category, symbol=symbol, size_lots=work.size_lots)
             outcome = await self._send(running, Endpoint.AMEND, "order.amend", fields, Lane.ORDER)
         elif isinstance(action, Cancel):
-            fields = cancel_fields(action, category=self._category, symbol=symbol)
+            fields = cancel_fields(action.client_id, category=self._category, symbol=symbol)
             outcome = await self._send(running, Endpoint.CANCEL, "order.cancel", fields, Lane.CANCEL)
         else:
             return
@@ -576,6 +576,8 @@ class LiveVenue:
             outcome = await running.account.cancel_all(market, is_first=attempt == 0)
             if not isinstance(outcome, Accepted):
                 self._logger.warning("cancel_all_not_taken", extra={"reason": outcome.reason})
+            if isinstance(outcome, NeverSent):
+                await self._cancel_known(running, market)
             await self._timing.sleep(_CANCEL_ALL_PAUSE_S)
             try:
                 if not await running.account.open_orders(market):
@@ -585,6 +587,18 @@ class LiveVenue:
                 self._logger.warning("open_orders_not_listed", extra={"reason": str(error)})
                 await self._timing.sleep(_PAUSE_S)
         self._logger.error("cancel_all_incomplete", extra={"market": self._instruments[market].symbol})
+
+    async def _cancel_known(self, running: _Running, market: int) -> None:
+        """Cancel the orders that are known over the trade socket: it still takes them when HTTP is shut out."""
+        trade = running.trade
+        if trade is None or not trade.is_connected:
+            return
+        async with anyio.create_task_group() as tasks:
+            for record in self._records:
+                if record.market == market and record.rests:
+                    fields = cancel_fields(record.client_id, category=self._category, symbol=self._symbols[market])
+                    send = partial(trade.ask, lane=Lane.CANCEL, within_s=_CANCEL_PATIENCE_S)
+                    tasks.start_soon(send, Endpoint.CANCEL, "order.cancel", fields)
 
     async def _tell_ends(self, running: _Running, market: int) -> None:
         """Ask for the end of those orders of a market that the stream has not shown."""
