@@ -227,8 +227,8 @@ class Exchange:
             amends_max: How often an order may be amended; None takes the market's.
 
         Raises:
-            RefusedError: UNKNOWN_ORDER, TOO_MANY_AMENDS, NO_CHANGE, DUPLICATE_CLIENT_ID, INSUFFICIENT_BALANCE, or
-                WOULD_TAKE for a post-only order; the order stands as it was.
+            RefusedError: UNKNOWN_ORDER, NOT_REDUCING, TOO_MANY_AMENDS, NO_CHANGE, DUPLICATE_CLIENT_ID,
+                INSUFFICIENT_BALANCE, or WOULD_TAKE for a post-only order; the order stands as it was.
         """
         account, market = order.account, order.market
         leaves_lots = size_lots - order.filled_lots
@@ -440,6 +440,9 @@ class Exchange:
             raise RefusedError(Refusal.UNKNOWN_ORDER)
         if price_ticks == order.price_ticks and leaves_lots == order.leaves_lots:
             raise RefusedError(Refusal.NO_CHANGE)
+        spare_lots = self._reducible(order.account, order.market, order.side)
+        if order.is_reduce_only and leaves_lots > order.leaves_lots + spare_lots:
+            raise RefusedError(Refusal.NOT_REDUCING)
         if order.amends >= (order.market.setup.max_amends if amends_max is None else amends_max):
             raise RefusedError(Refusal.TOO_MANY_AMENDS)
         other = order.account.order(order.market, client_id=client_id) if client_id else None
