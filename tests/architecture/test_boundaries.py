@@ -13,8 +13,11 @@ AUTHORS_MAY_USE = (
     "mmframe.ports",
     "mmframe.testing",
 )
-# The local venue is a server over the embedded exchange's matching engine: a second engine would be another truth.
-MAY_ALSO_USE = {"mmframe_localvenue": ("mmframe.builtin.exchange",)}
+# The local venue is a server over the embedded exchange's matching engine, or over a recording with simulated fills:
+# second ones of either would be other truths.
+MAY_ALSO_USE = {
+    "mmframe_localvenue": ("mmframe.builtin.books", "mmframe.builtin.exchange", "mmframe.builtin.simulated")
+}
 SEAL = "_SEAL"
 PRINTING_OR_EXITING = {"print", "exit", "quit", "sys.exit", "os._exit", "click.echo", "click.secho"}
 TERMINAL = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}

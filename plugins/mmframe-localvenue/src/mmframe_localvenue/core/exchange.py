@@ -29,6 +29,7 @@ from mmframe_localvenue.core.orders import (
     VenueFill,
     VenueOrder,
 )
+from mmframe_localvenue.core.replay import ReplayEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -277,6 +278,21 @@ class Exchange:
         self._tell_balances(now_ns)
         return order
 
+    def trade_against(self, order: VenueOrder, lots: int, ahead_lots: int) -> None:
+        """Let somebody without an account take `lots` of an open order, and `ahead_lots` that stand before it.
+
+        In a replayed market nobody is in the way, and nobody else is touched.
+        """
+        engine = order.market.engine
+        if not isinstance(engine, ReplayEngine):
+            side = Side.SELL if order.side is Side.BUY else Side.BUY
+            self.place_other(order.market, side, ahead_lots + lots, order.price_ticks, TimeInForce.IOC)
+            return
+        now_ns = self.clock.now_ns()
+        engine.fill(order.engine_id, lots)
+        self.settle(order.market, now_ns)
+        self._tell_balances(now_ns)
+
     def cancel_other(self, market: Market, engine_id: int) -> bool:
         """Cancel somebody else's order; return whether it was still there."""
         is_gone = market.engine.cancel(engine_id) is Reject.NONE
@@ -299,7 +315,7 @@ class Exchange:
         self._tell_balances(self.clock.now_ns())
 
     async def run_crowd(self) -> None:
-        """Let the crowds act as their time comes, until cancelled."""
+        """Let crowds and recordings go on as their time comes, until cancelled."""
         timing = self.clock.timing
         while (next_ns := min(market.next_ns for market in self.markets.values())) != NEVER_NS:
             await timing.sleep((next_ns - timing.now_ns()) / 1e9)

@@ -176,7 +176,7 @@ class GodView:
         """Let a stranger send an order: a limit at `price`, or a market order without; `is_immediate` rests nothing.
 
         Raises:
-            DomainError: If price or size is off the grid.
+            DomainError: If price or size is off the grid, or the market is a recording: it has its own strangers.
         """
         market = self.market(symbol)
         instrument = market.instrument
@@ -205,10 +205,8 @@ class GodView:
         if not 0 < wanted <= leaves:
             msg = f"order {client_id!r}: expected 1 to {leaves} lots to trade against, was {wanted}"
             raise DomainError(msg)
-        market, before = order.market, order.filled_lots
-        ahead = _lots_ahead(order)
-        side = Side.SELL if order.side is Side.BUY else Side.BUY
-        self._exchange.place_other(market, side, ahead + wanted, order.price_ticks, TimeInForce.IOC)
+        before = order.filled_lots
+        self._exchange.trade_against(order, wanted, _lots_ahead(order))
         return order.filled_lots - before
 
     def empty_book(self, symbol: str, side: Side) -> None:

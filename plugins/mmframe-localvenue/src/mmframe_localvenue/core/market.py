@@ -1,4 +1,4 @@
-"""One market: the matching engine, whoever trades in it besides the accounts, and what it publishes.
+"""One market: its engine, whoever trades in it besides the accounts, and what it publishes.
 
 Every operation on the engine goes through `Market.settle`, which numbers the book's changes and the trades and hands
 them on before the next operation begins. Nobody else drains the engine.
@@ -15,6 +15,7 @@ from mmframe.builtin.exchange.flow import SyntheticFlow
 from mmframe.builtin.exchange.matching import ANONYMOUS, MatchingEngine, MatchingLimits, SelfTradePrevention
 from mmframe.builtin.exchange.options import EmbeddedFeedOptions
 from mmframe.domain.market import NEVER_NS, Side
+from mmframe_localvenue.core.replay import ReplayEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,6 @@ class Market:
         is_trading: False while orders are refused.
         on_book: Called with each `BookChange`.
         on_trade: Called with each `PublicTrade`.
-        on_executions: Called with the engine's executions of an operation, before the public sees them.
     """
 
     def __init__(self, index: int, setup: MarketSetup, kind: InstrumentKind, *, seed: int, now_ns: int) -> None:
@@ -83,43 +83,49 @@ class Market:
         self.setup = setup
         self.instrument = setup.instrument(kind)
         self.name = self.instrument.venue_symbol
-        self.engine = MatchingEngine(
-            MatchingLimits(max_size_lots=2**53, max_open_orders=1_000_000),
-            prevention=SelfTradePrevention.NONE,
-            tracks_changes=True,
-        )
+        self.engine: MatchingEngine | ReplayEngine
         # Update ids of an exchange never begin at one; a reader that takes 0 for "none yet" shall not get by here.
         self.update_id = 1_000_000 * (index + 1)
         self.trades: deque[PublicTrade] = deque(maxlen=_TRADES_KEPT)
         self.is_trading = True
         self.on_book: list[Callable[[Market, BookChange], None]] = []
         self.on_trade: list[Callable[[Market, PublicTrade], None]] = []
-        self._flow: SyntheticFlow | None = None
+        self._others: SyntheticFlow | ReplayEngine | None = None
+        if setup.replay is not None:
+            self._others = self.engine = ReplayEngine(setup.replay, setup.replay_index, opens_ns=now_ns)
+            return
+        self.engine = matching = MatchingEngine(
+            MatchingLimits(max_size_lots=2**53, max_open_orders=1_000_000),
+            prevention=SelfTradePrevention.NONE,
+            tracks_changes=True,
+        )
         if setup.crowd is None:
-            self._fill_still_book()
+            self._fill_still_book(matching)
         else:
-            self._flow = self._start_crowd(setup.crowd, seed, now_ns)
-        self.engine.take_changes()
+            self._others = self._start_crowd(setup.crowd, matching, seed, now_ns)
+        matching.take_changes()
 
     @property
     def next_ns(self) -> int:
-        """Return when the crowd acts next; `NEVER_NS` for a still book."""
-        return NEVER_NS if self._flow is None else self._flow.next_ns
+        """Return when the crowd or the recording goes on; `NEVER_NS` for a still book and after a recording's end."""
+        return NEVER_NS if self._others is None else self._others.next_ns
 
     def act_until(self, now_ns: int, settle: Callable[[Market, int], None]) -> None:
-        """Let the crowd act up to `now_ns`, calling `settle` after each act."""
-        flow = self._flow
+        """Let crowd or recording go on up to `now_ns`, calling `settle` after each act or message."""
+        others = self._others
         for _ in range(_STEPS_MAX):
-            if flow is None or flow.next_ns > now_ns:
+            if others is None or others.next_ns > now_ns:
                 return
-            at_ns = flow.next_ns
+            at_ns = others.next_ns
             self.engine.begin()
-            flow.step()
+            others.step()
             settle(self, at_ns)
 
     def publish(self, executions: list[Execution], at_ns: int) -> None:
         """Number and hand on what an operation traded and changed; the venue calls it after the accounts had theirs."""
-        for execution in executions:
+        # What accounts trade in a replayed market never was on the recording's tape.
+        public = self.engine.take_tape() if isinstance(self.engine, ReplayEngine) else executions
+        for execution in public:
             trade = PublicTrade(
                 execution.trade_id,
                 execution.price_ticks,
@@ -206,14 +212,14 @@ class Market:
 
     # Private
 
-    def _fill_still_book(self) -> None:
+    def _fill_still_book(self, matching: MatchingEngine) -> None:
         setup, instrument = self.setup, self.instrument
         middle, lots = instrument.price_ticks(setup.price), instrument.size_lots(setup.still_size)
         for distance in range(1, setup.still_levels + 1):
-            self.engine.limit(ANONYMOUS, Side.BUY, middle - distance, lots)
-            self.engine.limit(ANONYMOUS, Side.SELL, middle + distance, lots)
+            matching.limit(ANONYMOUS, Side.BUY, middle - distance, lots)
+            matching.limit(ANONYMOUS, Side.SELL, middle + distance, lots)
 
-    def _start_crowd(self, crowd: CrowdSetup, seed: int, now_ns: int) -> SyntheticFlow:
+    def _start_crowd(self, crowd: CrowdSetup, matching: MatchingEngine, seed: int, now_ns: int) -> SyntheticFlow:
         options = EmbeddedFeedOptions(
             price=self.setup.price,
             tick_size=self.setup.tick_size,
@@ -229,7 +235,7 @@ class Market:
         )
         # A string seeds through SHA-512, whatever the process's hash seed: the same market in every process.
         stream = random.Random(f"{seed}/{self.setup.symbol}")  # noqa: S311 - a simulation must be repeatable
-        flow = SyntheticFlow(options, self.instrument, self.engine, random=stream, start_ns=now_ns - _WARM_UP_NS)
+        flow = SyntheticFlow(options, self.instrument, matching, random=stream, start_ns=now_ns - _WARM_UP_NS)
         while flow.next_ns <= now_ns:
             flow.step()
         return flow

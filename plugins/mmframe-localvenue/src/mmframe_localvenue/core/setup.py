@@ -13,6 +13,7 @@ import attrs
 from mmframe.domain.instrument import Instrument, InstrumentKind
 from mmframe.errors import DomainError
 from mmframe.net.timing import Timing
+from mmframe.ports import History
 
 __all__ = [
     "AccountSetup",
@@ -127,6 +128,9 @@ class MarketSetup:
         max_open_orders: Of one account.
         max_amends: Of one order.
         crowd: Who trades here; None leaves a still book that moves only by hand.
+        replay: A recording that is the market instead, from its first whole book on, at its own pace; `price`, crowd
+            and still book do not count then. Its ticks and lots must be those of this grid.
+        replay_index: Which market of the recording.
         still_levels: Orders a side of the still book, one tick apart from one tick away of `price`; 0 leaves it empty.
         still_size: Size of each of them, base units.
     """
@@ -147,6 +151,8 @@ class MarketSetup:
     max_open_orders: int = 200
     max_amends: int = 10
     crowd: CrowdSetup | None = None
+    replay: History | None = None
+    replay_index: int = 0
     still_levels: int = 20
     still_size: Decimal = Decimal(1)
 
