@@ -483,17 +483,35 @@ class Engine:
         rejections: list[GateRejection] = []
         sent: list[Action] = []
         for action in actions:
-            result = self._gate.check(action, now_ns)
-            if isinstance(result, GateRejection):
-                rejections.append(result)
-                self.last_rejections.append(result)
-                if not _must_go_instead(market, result):
-                    continue
-                result = self._gate.check(Cancel(market.index, action.client_id), now_ns)  # type: ignore[union-attr]
-            if isinstance(result, Approved):
+            result = self._checked(market, action, now_ns, rejections)
+            if result is not None:
                 self._send(market, result, now_ns, approved)
                 sent.append(result.action)
         return sent, kept + kept_asks, rejections
+
+    def _checked(
+        self, market: EngineMarket, action: Action, now_ns: int, rejections: list[GateRejection]
+    ) -> Approved | None:
+        """Return what may go out for an action: itself, a cancel in its place, or nothing."""
+        if isinstance(action, Cancel) and self._is_cancelled_too_often(market, action, now_ns):
+            return None
+        result = self._gate.check(action, now_ns)
+        if isinstance(result, GateRejection):
+            rejections.append(result)
+            self.last_rejections.append(result)
+            if not _must_go_instead(market, result):
+                return None
+            result = self._gate.check(Cancel(market.index, action.client_id), now_ns)  # type: ignore[union-attr]
+        return result if isinstance(result, Approved) else None
+
+    @staticmethod
+    def _is_cancelled_too_often(market: EngineMarket, action: Cancel, now_ns: int) -> bool:
+        """Tell whether to wait with another cancel of an order whose cancels are refused, and decide again in time."""
+        again_ns = market.tracker.live[action.client_id].cancel_again_ns
+        if now_ns >= again_ns:
+            return False
+        market.due_ns = min(market.due_ns, again_ns)
+        return True
 
     def _send(self, market: EngineMarket, approved: Approved, now_ns: int, out: list[Approved]) -> None:
         action = approved.action

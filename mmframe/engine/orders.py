@@ -34,6 +34,9 @@ __all__ = ["ABSENCE_ROUNDS", "OrderTracker", "TrackedOrder"]
 ABSENCE_ROUNDS = 2
 """Agreeing 'not found' answers, a query interval apart, that prove an order absent."""
 
+_QUICK_CANCELS = 3
+"""Cancels of one order that follow each other at once when they are refused; the next ones wait a query interval."""
+
 _MAX_FINISHED = 1024
 """Final orders remembered so that late news of them is recognised; beyond it the oldest is forgotten."""
 
@@ -63,6 +66,8 @@ class TrackedOrder:
         replaces: Client id of the order whose place it is to take.
         absences: 'Not found' answers in a row, a query interval apart.
         absent_ns: When the last of them was counted.
+        cancel_refusals: Cancels that were refused.
+        cancel_again_ns: Not before then is another cancel sent, after several were refused.
     """
 
     __slots__ = (
@@ -70,6 +75,8 @@ class TrackedOrder:
         "absent_ns",
         "amended_version",
         "awaits_fills_lots",
+        "cancel_again_ns",
+        "cancel_refusals",
         "client_id",
         "ends_as",
         "filled_lots",
@@ -111,6 +118,8 @@ class TrackedOrder:
         self.last_query_ns = 0
         self.absences = 0
         self.absent_ns = 0
+        self.cancel_refusals = 0
+        self.cancel_again_ns = 0
 
     def __repr__(self) -> str:
         return (
@@ -461,7 +470,12 @@ class OrderTracker:
         if is_cancel and order.state is OrderState.PENDING_REPLACE:
             # The refusal of an earlier cancel; the change's own answer is still to come.
             return
-        if not is_cancel:
+        if is_cancel:
+            order.cancel_refusals += 1
+            if order.cancel_refusals >= _QUICK_CANCELS:
+                # Asking and cancelling in turns as fast as the answers come would use up the room that others need.
+                order.cancel_again_ns = now_ns + self._query_interval_ns
+        else:
             self.refusals_in_a_row[order.side] += 1
             order.pending_leaves_lots = order.pending_price_ticks = 0
             new = self._replacement_of(update)

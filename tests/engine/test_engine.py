@@ -924,3 +924,26 @@ def test_an_answer_that_cannot_be_put_into_numbers_is_a_fault(bench, answer):
 
     assert made.engine.faults == 1
     assert made.sent == []
+
+
+def test_a_cancel_that_is_refused_again_and_again_leaves_room_for_others(bench):
+    made = bench(query_interval_ns=SECOND_NS)
+    made.accept(made.book())
+    made.engine.handle(OperatorCommand(Command.PAUSE, made.now_ns))
+    bid = "mm-demo-0-1"
+    cancels = []
+
+    for step in range(40):
+        sent = made.decide()
+        cancels += [step for action in sent if action == Cancel(0, bid)]
+        if Cancel(0, bid) in sent:
+            for answer in (
+                update(bid, OrderStatus.UNCHANGED, Request.CANCEL, receive_ns=made.now_ns),
+                update(bid, OrderStatus.OPEN, Request.QUERY, size_lots=10, receive_ns=made.now_ns),
+            ):
+                made.engine.handle(answer)
+        made.now_ns += SECOND_NS // 10
+
+    # Three as fast as decisions are made, then one a second.
+    assert cancels[:3] == [0, 1, 2]
+    assert len(cancels) == 6
