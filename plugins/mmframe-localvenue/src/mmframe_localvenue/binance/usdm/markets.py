@@ -147,24 +147,14 @@ class MarketData:
         if touch == tape.touch:
             return
         tape.touch = touch
-        payload = self._book_ticker_event(market, change)
         for name in (f"{market.name.lower()}@bookTicker", "!bookTicker"):
-            self._sockets.publish(name, "book-ticker", payload)
+            if self._sockets.has_readers(name):
+                self._sockets.publish(name, "book-ticker", self._book_ticker_event(market, change))
 
     def _hear_trade(self, market: Market, trade: PublicTrade) -> None:
-        tape, instrument = self._tapes[market.name], market.instrument
-        payload = {
-            "e": "trade",
-            "E": self._core.clock.now_ms(),
-            "T": trade.at_ns // 1_000_000,
-            "s": market.name,
-            "t": trade.trade_id,
-            "p": instrument.price_text(trade.price_ticks),
-            "q": instrument.size_text(trade.size_lots),
-            "X": "MARKET",
-            "m": trade.taker_side is Side.SELL,
-        }
-        self._sockets.publish(f"{market.name.lower()}@trade", "trade", payload)
+        tape, name = self._tapes[market.name], f"{market.name.lower()}@trade"
+        if self._sockets.has_readers(name):
+            self._sockets.publish(name, "trade", self._trade_event(market, trade))
         last = tape.growing[-1] if tape.growing else None
         if last is not None and (last.price_ticks, last.taker_side) == (trade.price_ticks, trade.taker_side):
             last.size_lots += trade.size_lots
@@ -231,9 +221,24 @@ class MarketData:
         tape = self._tapes[market.name]
         done, tape.growing = tape.growing, []
         tape.aggregates.extend(done)
+        if not self._sockets.has_readers(f"{market.name.lower()}@aggTrade"):
+            return
         for aggregate in done:
             event = {"e": "aggTrade", "E": self._core.clock.now_ms(), "s": market.name, **aggregate.show(market)}
             self._sockets.publish(f"{market.name.lower()}@aggTrade", "trade", event)
+
+    def _trade_event(self, market: Market, trade: PublicTrade) -> dict[str, Any]:
+        return {
+            "e": "trade",
+            "E": self._core.clock.now_ms(),
+            "T": trade.at_ns // 1_000_000,
+            "s": market.name,
+            "t": trade.trade_id,
+            "p": market.instrument.price_text(trade.price_ticks),
+            "q": market.instrument.size_text(trade.size_lots),
+            "X": "MARKET",
+            "m": trade.taker_side is Side.SELL,
+        }
 
     def _book_ticker_event(self, market: Market, change: BookChange) -> dict[str, Any]:
         (bid, bid_lots), (ask, ask_lots) = market.best(Side.BUY), market.best(Side.SELL)
