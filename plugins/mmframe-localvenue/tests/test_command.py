@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tomllib
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 pytestmark = pytest.mark.slow
 
@@ -50,47 +52,43 @@ def test_one_line_of_json_leads_to_an_open_venue_that_ends_on_interrupt(run):
     assert (process.returncode, errors) == (0, "")
 
 
-def test_what_is_printed_for_people_is_toml_to_paste(run):
-    process = run("binance-spot")
+def printed(process):
+    """Return what is printed for people, up to the last line of it."""
     lines = []
-    while not lines or not lines[-1].startswith("api_secret"):
+    while not lines or "--yes-live" not in lines[-1]:
         lines.append(process.stdout.readline())
+    return "".join(lines)
 
-    text = "".join(lines)
-    tables = tomllib.loads(text[text.index("[[markets]]") :])
+
+def test_what_is_printed_for_people_is_a_strategy_file_to_paste(run, tmp_path):
+    text = printed(run("binance-spot"))
+    file = tmp_path / "local.toml"
+    file.write_text(text[text.index("schema = 1") : text.index("Then, in another shell")])
+
+    tables = tomllib.loads(file.read_text())
+    check = subprocess.run(
+        [sys.executable, "-m", "mmframe", "check", str(file)],
+        env=os.environ | {"LOCAL_API_KEY": "local-key", "LOCAL_API_SECRET": "local-secret"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
     assert tables["feed"]["use"] == tables["venue"]["live"]["use"] == "binance/spot"
     assert tables["venue"]["live"]["api_key"] == {"env": "LOCAL_API_KEY"}
     assert tables["markets"] == [
         {"instrument": "BTC/USDT", "order_size": "0.00040", "tick_size": "0.01", "lot_size": "0.00001"}
     ]
+    assert check.returncode == 0, check.stderr
 
 
-def test_bybit_opens_each_symbol_as_perpetual_and_on_spot(run):
-    process = run("bybit")
-    lines = []
-    while not lines or not lines[-1].startswith("api_secret"):
-        lines.append(process.stdout.readline())
+def test_a_port_in_use_is_said_so(run):
+    port = json.loads(run("binance-spot", "--still", "--json").stdout.readline())["rest_url"].rpartition(":")[2]
 
-    text = "".join(lines)
-    tables = tomllib.loads(text[text.index("[[markets]]") :])
-    names = {
-        category: [one["symbol"] for one in listed.json()["result"]["list"]]
-        for category in ("spot", "linear")
-        for listed in [
-            httpx.get(
-                f"{tables['venue']['live']['rest_url']}/v5/market/instruments-info",
-                params={"category": category},
-                trust_env=False,
-            )
-        ]
-    }
+    output, errors = run("binance-spot", "--still", "--port", port).communicate(timeout=30)
 
-    assert names == {"spot": ["BTCUSDT", "ETHUSDT"], "linear": ["BTCUSDT", "ETHUSDT"]}
-    assert tables["feed"]["use"] == tables["venue"]["live"]["use"] == "bybit/linear"
-    assert tables["feed"]["stream_url"].endswith("/v5/public/linear")
-    assert tables["venue"]["live"]["private_stream_url"].endswith("/v5/private")
-    assert tables["venue"]["live"]["trade_stream_url"].endswith("/v5/trade")
+    assert output == ""
+    assert errors.startswith(f"error[usage]: --port: cannot listen on 127.0.0.1:{port}: ")
 
 
 @pytest.mark.parametrize(

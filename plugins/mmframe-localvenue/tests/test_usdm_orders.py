@@ -243,6 +243,32 @@ async def test_a_modification_that_changes_nothing_is_refused(futures):
     assert error(answer) == (400, -5027, "No need to modify the order.")
 
 
+async def test_a_modification_to_too_little_leaves_the_order_as_it_was(futures):
+    await futures.place()
+
+    answer = await futures.modify(price="49999.99", quantity="0.00005")
+
+    assert error(answer) == (400, -5029, "Order's notional must be no smaller than 5")
+    assert futures.venue.god.order("f-1").leaves_lots == 50_000
+
+
+async def test_no_more_orders_may_be_open_than_the_filter_says(open_futures):
+    async with open_futures(markets=(MarketSetup(max_open_orders=1),)) as futures:
+        await futures.place("f-1")
+        second = await futures.place("f-2")
+
+    assert error(second) == (400, -2025, "Reach max open order limit.")
+
+
+async def test_no_order_is_taken_while_the_symbol_is_closed(futures):
+    await futures.place("f-1")
+    futures.venue.god.set_trading("BTCUSDT", is_trading=False)
+
+    assert error(await futures.place("f-2")) == (400, -4141, "Symbol is closed.")
+    assert error(await futures.modify("f-1", price="49999.98", quantity="0.5"))[:2] == (400, -5024)
+    assert (await futures.cancel("f-1")).json()["status"] == "CANCELED"
+
+
 async def test_a_post_only_order_modified_to_take_is_gone(futures):
     await futures.place(timeInForce="GTX")
     async with futures.private() as stream:

@@ -139,8 +139,8 @@ def read_price_and_size(params: Params, market: Market, *, has_price: bool) -> t
     return _units(market.instrument.price_ticks, price, step, -4014, "Price not increased by tick size."), lots
 
 
-def check_filters(ticket: Ticket, market: Market) -> None:
-    """Check an order against the filters of its symbol.
+def check_filters(ticket: Ticket, market: Market, *, is_modified: bool = False) -> None:
+    """Check an order, or what it is to be modified to, against the filters of its symbol.
 
     Raises:
         BinanceError: With a code of its own for each.
@@ -163,8 +163,10 @@ def check_filters(ticket: Ticket, market: Market) -> None:
     if ticket.side is Side.SELL and price < lowest:
         raise BinanceError(-4024, f"Limit price can't be lower than {plain(lowest)}.")
     if price * size < setup.min_notional and not ticket.is_reduce_only:
-        least = plain(setup.min_notional)
-        raise BinanceError(-4164, f"Order's notional must be no smaller than {least} (unless you choose reduce only).")
+        msg = f"Order's notional must be no smaller than {plain(setup.min_notional)}"
+        raise (
+            BinanceError(-5029, msg) if is_modified else BinanceError(-4164, f"{msg} (unless you choose reduce only).")
+        )
 
 
 def filters_json(market: Market) -> list[dict[str, Any]]:

@@ -159,9 +159,8 @@ class Trading:
             raise BinanceError(-1117, "Invalid side.")
         if not market.is_trading:
             raise BinanceError(-5024, "Symbol is not in trading status. Order amendment is not permitted.")
-        check_filters(
-            Ticket(order.side, lots, price_ticks, order.client_id, is_reduce_only=order.is_reduce_only), market
-        )
+        changed = Ticket(order.side, lots, price_ticks, order.client_id, is_reduce_only=order.is_reduce_only)
+        check_filters(changed, market, is_modified=True)
         self._amend(order, price_ticks, lots)
         for window in caller.account.order_counts:
             window.add(1, self._core.clock.now_ns())
@@ -264,8 +263,7 @@ class Trading:
             order
             for order in caller.account.orders.values()
             if order.market is market
-            and (first is None or order.order_id >= first)
-            and start_ms <= order.created_ns // 1_000_000 <= end_ms
+            and (start_ms <= order.created_ns // 1_000_000 <= end_ms if first is None else order.order_id >= first)
         ]
         chosen = found[:limit] if first is not None or "startTime" in params else found[-limit:]
         return [order_json(order, caller.stamp) for order in chosen]
@@ -280,8 +278,7 @@ class Trading:
             for fill in caller.account.fills
             if fill.order.market is market
             and (order_id is None or fill.order.order_id == order_id)
-            and (first is None or fill.trade_id >= first)
-            and start_ms <= fill.at_ns // 1_000_000 <= end_ms
+            and (start_ms <= fill.at_ns // 1_000_000 <= end_ms if first is None else fill.trade_id >= first)
         ]
         chosen = found[:limit] if first is not None or "startTime" in params else found[-limit:]
         return [trade_json(fill, caller.stamp) for fill in chosen]
