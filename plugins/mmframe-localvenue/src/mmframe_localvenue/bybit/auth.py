@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from mmframe_localvenue.bybit.envelope import BybitError
+from mmframe_localvenue.bybit.params import integer_of
 from mmframe_localvenue.core import Permission
 
 if TYPE_CHECKING:
@@ -56,8 +57,7 @@ def caller_of(exchange: Exchange, headers: Mapping[str, str], payload: bytes) ->
         raise BybitError(10003, "API key is invalid.")
     check_time(exchange.clock.now_ms(), timestamp, window)
     account, key = found
-    expected = _signature(key, f"{timestamp}{key_text}{window}".encode() + payload)
-    if not hmac.compare_digest(expected, sign.lower()):
+    if not _is_signed(key, f"{timestamp}{key_text}{window}".encode() + payload, sign):
         raise BybitError(10004, "error sign! please check your signature generation algorithm.")
     return Caller(account, key)
 
@@ -68,10 +68,9 @@ def check_time(now_ms: int, timestamp: str, window: str) -> None:
     Raises:
         BybitError: 10001 for what is no time, 10002 for one outside.
     """
-    if not timestamp.isdecimal() or not (window or "0").isdecimal():
-        raise BybitError(10001, "params error: timestamp or recv_window invalid")
-    window_ms = int(window) if window else _RECV_WINDOW_MS
-    if now_ms - window_ms <= int(timestamp) < now_ms + _AHEAD_MS:
+    at_ms = integer_of(timestamp, "timestamp")
+    window_ms = integer_of(window, "recv_window") if window else _RECV_WINDOW_MS
+    if now_ms - window_ms <= at_ms < now_ms + _AHEAD_MS:
         return
     raise BybitError(
         10002,
@@ -89,18 +88,20 @@ def log_on(exchange: Exchange, args: Any) -> Caller:
     if not isinstance(args, list) or len(args) != _AUTH_ARGUMENTS or not isinstance(args[0], str):
         raise BybitError(10001, "Params Error")
     key_text, expires, sign = args
-    if isinstance(expires, bool) or not str(expires).isdecimal() or not isinstance(sign, str):
+    if isinstance(expires, bool) or not isinstance(sign, str):
         raise BybitError(10001, "Params Error")
+    expires_ms = integer_of(str(expires), "expires")
     found = exchange.owner_of(key_text)
     if found is None:
         raise BybitError(10003, "API key is invalid.")
-    if int(expires) <= exchange.clock.now_ms():
+    if expires_ms <= exchange.clock.now_ms():
         raise BybitError(10002, "Params Error: expires is in the past")
     account, key = found
-    if not hmac.compare_digest(_signature(key, f"GET/realtime{expires}".encode()), sign.lower()):
+    if not _is_signed(key, f"GET/realtime{expires}".encode(), sign):
         raise BybitError(10004, "Error sign, please check your signature generation algorithm.")
     return Caller(account, key)
 
 
-def _signature(key: ApiKey, payload: bytes) -> str:
-    return hmac.new(key.secret.encode(), payload, hashlib.sha256).hexdigest()
+def _is_signed(key: ApiKey, payload: bytes, sign: str) -> bool:
+    expected = hmac.new(key.secret.encode(), payload, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected.encode(), sign.lower().encode(errors="replace"))

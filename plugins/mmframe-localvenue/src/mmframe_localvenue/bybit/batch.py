@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmframe_localvenue.bybit.envelope import BybitError, Outcome
 from mmframe_localvenue.bybit.orders import BATCH_MAX
+from mmframe_localvenue.bybit.params import category_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,9 +20,7 @@ def batch_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     Raises:
         BybitError: 10001 for an unknown category, no list, an empty one, or more orders than the category takes.
     """
-    category, orders = body.get("category"), body.get("request")
-    if category not in BATCH_MAX:
-        raise BybitError(10001, f"params error: Illegal category {category}")
+    category, orders = category_in(body, BATCH_MAX), body.get("request")
     if not isinstance(orders, list) or not orders or not all(isinstance(order, dict) for order in orders):
         raise BybitError(10001, "params error: request is empty")
     if len(orders) > BATCH_MAX[category]:

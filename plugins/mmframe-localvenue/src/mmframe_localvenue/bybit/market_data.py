@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from mmframe.domain.market import Side
 from mmframe_localvenue.bybit.envelope import SPOT, BybitError
 from mmframe_localvenue.bybit.orders import LIMIT_RATIO_X, LIMIT_RATIO_Y, price_limits
+from mmframe_localvenue.bybit.params import category_in, integer_of
 from mmframe_localvenue.bybit.records import category_of, plain, side_text
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class MarketData:
 
     def instruments(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Answer `market/instruments-info`; spot is never paged."""
-        category = _category(query)
+        category = category_in(query, _CATEGORIES)
         markets = self._markets(category)
         if query.get("symbol"):
             markets = [self._desk.market(category, query["symbol"])]
@@ -71,7 +72,7 @@ class MarketData:
 
     def orderbook(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Answer `market/orderbook`; `u` is that of the 1000-level stream."""
-        category = _category(query)
+        category = category_in(query, _CATEGORIES)
         market = self._desk.market(category, query.get("symbol"))
         limit = _limit(query, default=1 if category == SPOT else 25, most=1000)
         now_ms = self._exchange.clock.now_ms()
@@ -87,14 +88,14 @@ class MarketData:
 
     def tickers(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Answer `market/tickers`."""
-        category = _category(query)
+        category = category_in(query, _CATEGORIES)
         markets = [self._desk.market(category, query["symbol"])] if query.get("symbol") else self._markets(category)
         now_ns = self._exchange.clock.now_ns()
         return {"category": category, "list": [ticker(market, now_ns) for market in markets]}
 
     def trades(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Answer `market/recent-trade`, newest first."""
-        category = _category(query)
+        category = category_in(query, _CATEGORIES)
         market = self._desk.market(category, query.get("symbol"))
         most = 60 if category == SPOT else 1000
         count = _limit(query, default=min(500, most), most=most)
@@ -185,18 +186,11 @@ def ticker(market: Market, now_ns: int) -> dict[str, Any]:
     }
 
 
-def _category(query: Mapping[str, str]) -> str:
-    category = query.get("category", "")
-    if category not in _CATEGORIES:
-        raise BybitError(10001, f"params error: Illegal category {category}")
-    return category
-
-
 def _limit(query: Mapping[str, str], *, default: int, most: int) -> int:
-    text = query.get("limit") or str(default)
-    if not text.isdecimal() or int(text) < 1:
+    limit = integer_of(query.get("limit") or str(default), "limit")
+    if limit < 1:
         raise BybitError(10001, "params error: limit invalid")
-    return min(int(text), most)
+    return min(limit, most)
 
 
 def _status(market: Market) -> str:

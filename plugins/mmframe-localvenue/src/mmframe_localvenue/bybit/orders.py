@@ -7,7 +7,7 @@ JSON object of the result, or raises `BybitError`.
 from __future__ import annotations
 
 import re
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -17,6 +17,7 @@ from mmframe.domain.market import Side
 from mmframe.domain.orders import TimeInForce
 from mmframe.errors import DomainError
 from mmframe_localvenue.bybit.envelope import SPOT, BybitError, refused
+from mmframe_localvenue.bybit.params import category_in, choice_of, number_of
 from mmframe_localvenue.bybit.records import category_of, link_of, order_id_of, plain
 from mmframe_localvenue.core import PostOnly, Refusal, RefusedError, Ticket
 
@@ -34,7 +35,6 @@ LIMIT_RATIO_X, LIMIT_RATIO_Y = Decimal("0.01"), Decimal("0.02")
 BATCH_MAX = {"linear": 20, SPOT: 10}
 _CANCEL_ALL_MAX = 500
 _LINK = re.compile(r"[0-9A-Za-z_-]{1,36}")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _FORCES = {
     "": TimeInForce.GTC,
     "GTC": TimeInForce.GTC,
@@ -50,6 +50,20 @@ _PREVENTIONS = {
     "CancelBoth": SelfTradePrevention.EXPIRE_BOTH,
 }
 _UNBOUNDED = 2**31
+_NOTHING: tuple[object, ...] = (None, "", "0", 0, False)
+_UNSUPPORTED = (
+    "triggerPrice",
+    "triggerDirection",
+    "takeProfit",
+    "stopLoss",
+    "closeOnTrigger",
+    "isLeverage",
+    "bboSideType",
+    "slippageTolerance",
+    "orderIv",
+    "mmp",
+)
+"""What the exchange knows of orders and this venue does not: refused, as an order without it is another order."""
 POST_ONLY_REASON = "EC_PostOnlyWillTakeLiquidity"
 
 
@@ -115,7 +129,7 @@ class OrderDesk:
         Raises:
             BybitError: If it never becomes an order.
         """
-        category = _category(args)
+        category = category_in(args, BATCH_MAX)
         market = self.market(category, args.get("symbol"))
         link = self._new_link(account, category, args)
         ticket = self._ticket(account, market, args, link)
@@ -134,11 +148,12 @@ class OrderDesk:
         Raises:
             BybitError: If it stays as it was.
         """
-        category = _category(args)
+        category = category_in(args, BATCH_MAX)
         market = self.market(category, args.get("symbol"))
         order = self._order(account, category, args)
         if not order.state.is_open:
             raise refused(Refusal.UNKNOWN_ORDER, category)
+        _check_supported(args)
         price, qty = args.get("price") or None, args.get("qty") or None
         if price is None and qty is None:
             raise BybitError(10001, "params error: price and qty are both empty")
@@ -173,7 +188,7 @@ class OrderDesk:
         Raises:
             BybitError: If there is no such open order.
         """
-        category = _category(args)
+        category = category_in(args, BATCH_MAX)
         self.market(category, args.get("symbol"))
         order = self._order(account, category, args)
         if is_raced and not order.state.is_open:
@@ -198,7 +213,7 @@ class OrderDesk:
         Raises:
             BybitError: If linear is asked without any of the three.
         """
-        category = _category(args)
+        category = category_in(args, BATCH_MAX)
         orders = self.selected(account, category, args)
         if category != SPOT:
             orders = orders[:_CANCEL_ALL_MAX]
@@ -270,10 +285,11 @@ class OrderDesk:
 
     def _ticket(self, account: Account, market: Market, args: Mapping[str, Any], link: str) -> Ticket:
         category = category_of(market)
-        side = _choice(args, "side", {"Buy": Side.BUY, "Sell": Side.SELL}, 170117, category)
-        is_market = _choice(args, "orderType", {"Market": True, "Limit": False}, 170116, category)
-        force = _choice(args, "timeInForce", _FORCES, 170115, category)
-        prevention = _choice(args, "smpType", _PREVENTIONS, 10001, category)
+        _check_supported(args)
+        side = choice_of(args, "side", {"Buy": Side.BUY, "Sell": Side.SELL}, 170117, category)
+        is_market = choice_of(args, "orderType", {"Market": True, "Limit": False}, 170116, category)
+        force = choice_of(args, "timeInForce", _FORCES, 170115, category)
+        prevention = choice_of(args, "smpType", _PREVENTIONS, 10001, category)
         if category != SPOT and str(args.get("positionIdx") or 0) != "0":
             raise BybitError(10001, "position idx not match position mode")
         labels: dict[str, Any] = {
@@ -304,14 +320,24 @@ class OrderDesk:
 
     def _market_quantity(self, market: Market, side: Side, args: Mapping[str, Any], labels: dict[str, Any]) -> int:
         """Return the lots of a market order; a spot buy names an amount of quote coin unless it says otherwise."""
-        qty, unit = args.get("qty"), args.get("marketUnit") or ""
+        qty = args.get("qty")
         if category_of(market) != SPOT:
             return self._quantity(market, qty)
-        unit = unit or ("quoteCoin" if side is Side.BUY else "baseCoin")
+        unit = choice_of(
+            args,
+            "marketUnit",
+            {
+                "": "quoteCoin" if side is Side.BUY else "baseCoin",
+                "baseCoin": "baseCoin",
+                "quoteCoin": "quoteCoin",
+            },
+            10001,
+            SPOT,
+        )
         labels["market_unit"] = unit
         if unit == "baseCoin":
             return self._quantity(market, qty)
-        amount = _decimal(qty, "qty")
+        amount = number_of(qty, "qty")
         if amount < market.setup.min_notional:
             raise BybitError(170140, "Order value exceeded lower limit.")
         labels["quote_qty"] = str(qty)
@@ -322,7 +348,7 @@ class OrderDesk:
 
     def _quantity(self, market: Market, value: object) -> int:
         category, setup = category_of(market), market.setup
-        size = _decimal(value, "qty")
+        size = number_of(value, "qty")
         try:
             lots = market.instrument.size_lots(size)
         except DomainError:
@@ -342,7 +368,7 @@ class OrderDesk:
     def _price(self, account: Account, market: Market, side: Side, value: object) -> int:
         """Return a limit in ticks, moved to the price limit where the account lets it be moved."""
         category, setup = category_of(market), market.setup
-        price = _decimal(value, "price")
+        price = number_of(value, "price")
         try:
             ticks = market.instrument.price_ticks(price)
         except DomainError:
@@ -360,6 +386,14 @@ class OrderDesk:
         if bound != ticks and not self.settings(account).moves_prices[category]:
             raise _beyond_limit(category, side, market.instrument.price_text(bound))
         return bound
+
+
+def _check_supported(args: Mapping[str, Any]) -> None:
+    for name in _UNSUPPORTED:
+        if args.get(name) not in _NOTHING:
+            raise BybitError(10001, f"params error: {name} is not supported by this venue")
+    if args.get("orderFilter") not in (None, "", "Order"):
+        raise BybitError(10001, "params error: orderFilter is not supported by this venue")
 
 
 def _beyond_limit(category: str, side: Side, limit: str) -> BybitError:
@@ -380,29 +414,6 @@ def _check_notional(market: Market, price_ticks: int, size_lots: int, *, is_redu
     if category_of(market) == SPOT:
         raise BybitError(170140, "Order value exceeded lower limit.")
     raise BybitError(110094, f"Order does not meet minimum order value {plain(market.setup.min_notional)}USDT")
-
-
-def _category(args: Mapping[str, Any]) -> str:
-    category = args.get("category")
-    if category not in BATCH_MAX:
-        raise BybitError(10001, f"params error: Illegal category {category}")
-    return str(category)
-
-
-def _choice(args: Mapping[str, Any], name: str, choices: Mapping[str, Any], spot_code: int, category: str) -> Any:
-    value = args.get(name) or ""
-    if value in choices:
-        return choices[value]
-    raise BybitError(spot_code if category == SPOT else 10001, f"params error: {name} invalid {value}")
-
-
-def _decimal(value: object, name: str) -> Decimal:
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        try:
-            return Decimal(value)
-        except InvalidOperation:
-            pass
-    raise BybitError(10001, f"params error: {name} invalid")
 
 
 def _ids(order: VenueOrder) -> dict[str, Any]:

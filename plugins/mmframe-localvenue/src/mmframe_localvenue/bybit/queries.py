@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from mmframe_localvenue.bybit.envelope import SPOT, BybitError
+from mmframe_localvenue.bybit.params import category_in, integer_of
 from mmframe_localvenue.bybit.records import (
     category_of,
     linear_money,
@@ -32,6 +33,8 @@ _WEEK_MS = 7 * _DAY_MS
 _HISTORY_FILTERS = ("orderId", "orderLinkId", "symbol", "baseCoin", "settleCoin", "orderStatus")
 _LINEAR = "linear"
 _EMPTY_CATEGORIES = ("inverse", "option")
+_CATEGORIES = (SPOT, _LINEAR, *_EMPTY_CATEGORIES)
+_LEVERAGE_MAX = 100
 _CLOSED_ONLY = "1"
 _Item = TypeVar("_Item")
 
@@ -57,7 +60,7 @@ class Queries:
 
         The cursor of the last page is not empty, the page behind it is: who reads until the cursor is empty gets all.
         """
-        category = _category(query)
+        category = category_in(query, _CATEGORIES)
         if category in _EMPTY_CATEGORIES:
             return {"list": [], "nextPageCursor": "", "category": category}
         account = caller.account
@@ -77,7 +80,7 @@ class Queries:
 
         Orders that ended without a fill are there for 24 hours only.
         """
-        category = _category(query)
+        category = category_in(query, _CATEGORIES)
         if category in _EMPTY_CATEGORIES:
             return {"list": [], "nextPageCursor": "", "category": category}
         since_ms, until_ms = self._span(query)
@@ -93,7 +96,7 @@ class Queries:
 
     def executions(self, caller: Caller, query: Mapping[str, str]) -> dict[str, Any]:
         """Answer `execution/list`: newest first, seven days at most; of one order all, whatever else is said."""
-        category = _category(query)
+        category = category_in(query, _CATEGORIES)
         if category in _EMPTY_CATEGORIES:
             return {"list": [], "nextPageCursor": "", "category": category}
         since_ms, until_ms = self._span(query)
@@ -114,11 +117,9 @@ class Queries:
 
     def positions(self, caller: Caller, query: Mapping[str, str]) -> dict[str, Any]:
         """Answer `position/list`: with a symbol also a flat position, with a coin only what is held."""
-        category = query.get("category", "")
+        category = category_in(query, (_LINEAR, *_EMPTY_CATEGORIES))
         if category in _EMPTY_CATEGORIES:
             return {"list": [], "nextPageCursor": "", "category": category}
-        if category != _LINEAR:
-            raise BybitError(10001, f"params error: Illegal category {category}")
         symbol, settle = query.get("symbol", ""), query.get("settleCoin", "")
         if symbol:
             markets = [self._desk.market(category, symbol)]
@@ -161,7 +162,7 @@ class Queries:
 
     def fee_rate(self, caller: Caller, query: Mapping[str, str]) -> dict[str, Any]:
         """Answer `account/fee-rate`."""
-        category = _category(query)
+        category = category_in(query, _CATEGORIES)
         setup = caller.account.setup
         return {
             "list": [
@@ -182,10 +183,10 @@ class Queries:
 
     def set_price_action(self, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
         """Answer `account/set-limit-px-action`."""
-        category, modifies = body.get("category"), body.get("modifyEnable")
-        if category not in {SPOT, _LINEAR, "inverse"} or not isinstance(modifies, bool):
-            raise BybitError(10001, "params error: category or modifyEnable invalid")
-        self._desk.settings(caller.account).moves_prices[_LINEAR if category == "inverse" else str(category)] = modifies
+        category, modifies = category_in(body, (SPOT, _LINEAR, "inverse")), body.get("modifyEnable")
+        if not isinstance(modifies, bool):
+            raise BybitError(10001, "params error: modifyEnable invalid")
+        self._desk.settings(caller.account).moves_prices[_LINEAR if category == "inverse" else category] = modifies
         return {}
 
     def key_info(self, caller: Caller, query: Mapping[str, str]) -> dict[str, Any]:  # noqa: ARG002
@@ -241,8 +242,9 @@ class Queries:
 
     def switch_mode(self, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
         """Answer `position/switch-mode`: one-way (0) is what there is."""
-        if body.get("category") != _LINEAR or body.get("mode") not in {0, 3}:
-            raise BybitError(10001, "params error: category or mode invalid")
+        category_in(body, (_LINEAR,))
+        if body.get("mode") not in (0, 3):
+            raise BybitError(10001, "params error: mode invalid")
         if body.get("symbol"):
             self._desk.market(_LINEAR, body["symbol"])
         elif not body.get("coin"):
@@ -253,16 +255,16 @@ class Queries:
 
     def set_leverage(self, caller: Caller, body: Mapping[str, Any]) -> dict[str, Any]:
         """Answer `position/set-leverage`; here it is the whole account's, and the same for both sides."""
-        if body.get("category") != _LINEAR:
-            raise BybitError(10001, "params error: category invalid")
+        category_in(body, (_LINEAR,))
         self._desk.market(_LINEAR, body.get("symbol"))
         buy, sell = body.get("buyLeverage"), body.get("sellLeverage")
-        if buy != sell or not isinstance(buy, str) or not buy.isdecimal() or not 1 <= int(buy) <= 100:
+        leverage = integer_of(buy, "buyLeverage")
+        if buy != sell or not 1 <= leverage <= _LEVERAGE_MAX:
             raise BybitError(10001, "params error: leverage invalid")
         money = linear_money(caller.account)
-        if money.leverage == int(buy):
+        if money.leverage == leverage:
             raise BybitError(110043, "leverage not modified")
-        money.leverage = int(buy)
+        money.leverage = leverage
         return {}
 
     def coins(self, caller: Caller, query: Mapping[str, str]) -> dict[str, Any]:
@@ -278,16 +280,12 @@ class Queries:
     # Private
 
     def _span(self, query: Mapping[str, str]) -> tuple[int, int]:
-        start, end = query.get("startTime", ""), query.get("endTime", "")
-        if not (start or "0").isdecimal() or not (end or "0").isdecimal():
-            raise BybitError(10001, "params error: startTime or endTime invalid")
-        now_ms = self._exchange.clock.now_ms()
-        if start and end:
-            since_ms, until_ms = int(start), int(end)
-        elif start:
-            since_ms, until_ms = int(start), int(start) + _WEEK_MS
-        else:
-            until_ms = int(end) if end else now_ms
+        start, end = query.get("startTime"), query.get("endTime")
+        since_ms = integer_of(start, "startTime") if start else None
+        until_ms = integer_of(end, "endTime") if end else None
+        if until_ms is None:
+            until_ms = self._exchange.clock.now_ms() if since_ms is None else since_ms + _WEEK_MS
+        if since_ms is None:
             since_ms = until_ms - _WEEK_MS
         if not 0 <= until_ms - since_ms <= _WEEK_MS:
             raise BybitError(10001, "The time range between startTime and endTime cannot exceed 7 days")
@@ -297,13 +295,6 @@ class Queries:
     def _order_page(orders: list[VenueOrder], category: str, query: Mapping[str, str]) -> dict[str, Any]:
         page, cursor = _page(orders, _order_rank, query, default=20, most=50)
         return {"list": [order_record(order) for order in page], "nextPageCursor": cursor, "category": category}
-
-
-def _category(query: Mapping[str, str]) -> str:
-    category = query.get("category", "")
-    if category not in {SPOT, _LINEAR, *_EMPTY_CATEGORIES}:
-        raise BybitError(10001, f"params error: Illegal category {category}")
-    return category
 
 
 def _fact(order: VenueOrder, name: str) -> str:
@@ -326,12 +317,11 @@ def _page(
     items: Iterable[_Item], rank: Callable[[_Item], int], query: Mapping[str, str], *, default: int, most: int
 ) -> tuple[list[_Item], str]:
     """Return one page, newest first, and the cursor of the next; it carries percent signs, as the exchange's do."""
-    limit_text = query.get("limit") or str(default)
-    if not limit_text.isdecimal() or not 1 <= int(limit_text) <= most:
+    limit = integer_of(query.get("limit") or str(default), "limit")
+    if not 1 <= limit <= most:
         raise BybitError(10001, "params error: limit invalid")
-    last_text = unquote(query.get("cursor", "")).partition(":")[0]
-    if last_text and not last_text.isdecimal():
-        raise BybitError(10001, "params error: cursor invalid")
+    cursor = unquote(query.get("cursor", "")).partition(":")[0]
+    before = integer_of(cursor, "cursor") if cursor else None
     ordered = sorted(items, key=rank, reverse=True)
-    page = [item for item in ordered if not last_text or rank(item) < int(last_text)][: int(limit_text)]
+    page = [item for item in ordered if before is None or rank(item) < before][:limit]
     return page, f"{rank(page[-1])}%3A{rank(page[-1])}" if page else ""

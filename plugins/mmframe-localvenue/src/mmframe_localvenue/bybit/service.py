@@ -105,9 +105,9 @@ class Service:
         """Return the client order id that a request names, also where it names the order by the exchange's id."""
         link = args.get("orderLinkId")
         account = self._core.exchange.accounts.get(account_name)
-        category, order_id = args.get("category"), args.get("orderId")
+        category, order_id = str(args.get("category")), args.get("orderId")
         if account is not None and isinstance(order_id, str) and order_id and category in _CATEGORIES:
-            order = self._ledger.find(account, str(category), order_id=order_id)
+            order = self._ledger.find(account, category, order_id=order_id)
             return "" if order is None else order.client_id
         return link if isinstance(link, str) else ""
 

@@ -11,6 +11,7 @@ import msgspec
 from mmframe_localvenue.bybit.auth import Caller, check_time, log_on
 from mmframe_localvenue.bybit.envelope import BybitError, BybitWords, Outcome, reply, socket_frame
 from mmframe_localvenue.bybit.orders import BATCH_MAX
+from mmframe_localvenue.bybit.params import category_in
 from mmframe_localvenue.bybit.sessions import NO_PINGS, Session
 from mmframe_localvenue.core import Reply, RequestSeen, Role
 
@@ -156,8 +157,7 @@ class _TradeSession(Session):
         check_time(self._core.clock.now_ms(), str(timestamp), str(headers.get("X-BAPI-RECV-WINDOW", "")))
         if not isinstance(args, dict):
             raise BybitError(10001, "params error: args takes exactly one object")
-        if args.get("category") not in BATCH_MAX:
-            raise BybitError(10404, "category is not correct")
+        category_in(args, BATCH_MAX, code=10404)
         return self._caller
 
     def _use(self, request_id: Any) -> None:
