@@ -183,10 +183,12 @@ def _run(request: RunRequest, *, as_json: bool, is_quiet: bool) -> int:
         stack.enter_context(stop_on_signals(stop, display.on_stop_requested))
         try:
             result = run_plan(plan, speed=speed, stop=stop, observer=display, journal=journal, restored=restored)
-        except KeyboardInterrupt:
+        except BaseException as error:
+            if not _is_abort(error):
+                raise
             display.close()
             note(_after_abort(plan))
-            raise
+            raise KeyboardInterrupt from error
     wall_s = time.monotonic() - began_s
     _say_how_it_ended(result, stop)
     if as_json:
@@ -303,6 +305,13 @@ def _display(plan: Plan, stop: StopRequest, *, is_quiet: bool) -> tuple[Plan, Ru
     fills = RecentFills(plan.instruments)
     view = RunView(plan, fills, reasons=plan.reasons)
     return attrs.evolve(plan, sinks=(*plan.sinks, fills)), LiveStatus(view)
+
+
+def _is_abort(error: BaseException) -> bool:
+    """Tell whether a second Ctrl+C ended the run; it may have come while any of a live run's tasks was at work."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(KeyboardInterrupt) is not None
+    return isinstance(error, KeyboardInterrupt)
 
 
 def _after_abort(plan: Plan) -> str:

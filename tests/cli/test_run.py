@@ -416,3 +416,21 @@ def test_a_live_run_without_a_journal_to_go_on_with_has_order_ids_of_its_own(ask
             run._run(request, as_json=False, is_quiet=True)
 
     assert asked_for == ["6b49d200", "6b49d201"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyboardInterrupt(), BaseExceptionGroup("tasks", [BaseExceptionGroup("venue", [KeyboardInterrupt()])])],
+    ids=["driver", "task"],
+)
+def test_an_abort_is_one_whatever_was_at_work_when_it_came(error, invoke, monkeypatch, strategy):
+    def run_plan(*arguments, **keywords):
+        raise error
+
+    monkeypatch.setattr("mmframe.runtime.driver.run_plan", run_plan)
+
+    ended = invoke("run", strategy(), "--quiet", "--no-journal")
+
+    assert ended.status == 130
+    assert "orders may be left at the venue" in ended.stderr
+    assert "Traceback" not in ended.stderr
