@@ -229,7 +229,7 @@ def test_a_broken_plugin_does_not_hide_the_commands_of_others(install, with_plug
 
     answer = json.loads(listed.stdout)
     assert listed.status == 3
-    assert [one["name"] for one in answer["commands"]] == ["greet"]
+    assert "greet" in [one["name"] for one in answer["commands"]]
     assert answer["errors"][0]["code"] == "plugin-import"
     assert with_plugins("greet", "world").status == 0
 
