@@ -60,10 +60,20 @@ def printed(process):
     return "".join(lines)
 
 
-def test_what_is_printed_for_people_is_a_strategy_file_to_paste(run, tmp_path):
-    text = printed(run("binance-spot"))
+def pasted(process):
+    """Return the strategy file that is printed."""
+    text = printed(process)
+    return text[text.index("schema = 1") : text.index("Then, in another shell")]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "use"),
+    [("binance-spot", "binance/spot"), ("binance-usdm", "binance/usdm"), ("bybit", "bybit/linear")],
+    ids=["binance-spot", "binance-usdm", "bybit"],
+)
+def test_what_is_printed_for_people_is_a_strategy_file_to_paste(run, tmp_path, dialect, use):
     file = tmp_path / "local.toml"
-    file.write_text(text[text.index("schema = 1") : text.index("Then, in another shell")])
+    file.write_text(pasted(run(dialect)))
 
     tables = tomllib.loads(file.read_text())
     check = subprocess.run(
@@ -71,15 +81,45 @@ def test_what_is_printed_for_people_is_a_strategy_file_to_paste(run, tmp_path):
         env=os.environ | {"LOCAL_API_KEY": "local-key", "LOCAL_API_SECRET": "local-secret"},
         capture_output=True,
         text=True,
+        check=False,
         timeout=60,
     )
 
-    assert tables["feed"]["use"] == tables["venue"]["live"]["use"] == "binance/spot"
+    assert tables["feed"]["use"] == tables["venue"]["live"]["use"] == use
     assert tables["venue"]["live"]["api_key"] == {"env": "LOCAL_API_KEY"}
     assert tables["markets"] == [
         {"instrument": "BTC/USDT", "order_size": "0.00040", "tick_size": "0.01", "lot_size": "0.00001"}
     ]
     assert check.returncode == 0, check.stderr
+
+
+def test_bybit_opens_each_symbol_as_perpetual_and_on_spot(run):
+    tables = tomllib.loads(pasted(run("bybit")))
+    names = {
+        category: [one["symbol"] for one in listed.json()["result"]["list"]]
+        for category in ("spot", "linear")
+        for listed in [
+            httpx.get(
+                f"{tables['venue']['live']['rest_url']}/v5/market/instruments-info",
+                params={"category": category},
+                trust_env=False,
+            )
+        ]
+    }
+
+    assert names == {"spot": ["BTCUSDT", "ETHUSDT"], "linear": ["BTCUSDT", "ETHUSDT"]}
+    assert tables["feed"]["stream_url"].endswith("/v5/public/linear")
+    assert tables["venue"]["live"]["private_stream_url"].endswith("/v5/private")
+    assert tables["venue"]["live"]["trade_stream_url"].endswith("/v5/trade")
+
+
+def test_futures_stream_at_the_printed_address(run):
+    said = json.loads(run("binance-usdm", "--json").stdout.readline())
+
+    with connect(f"{said['stream_url']}/public/ws/btcusdt@depth@100ms", proxy=None) as socket:
+        event = json.loads(socket.recv(timeout=30))
+
+    assert (event["e"], event["s"]) == ("depthUpdate", "BTCUSDT")
 
 
 def test_a_port_in_use_is_said_so(run):

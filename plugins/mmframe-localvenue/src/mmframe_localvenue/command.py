@@ -221,16 +221,20 @@ def _text(opened: LocalVenue, pair: tuple[str, str]) -> str:
 
 
 def _strategy(opened: LocalVenue, wiring: _Wiring, urls: Urls, pair: tuple[str, str]) -> list[str]:
-    """Return the tables of a strategy file that lead here."""
+    """Return a strategy file that leads here, and how to run it."""
     market = opened.setup.markets[0]
-    is_spot = opened.core.exchange.kind is InstrumentKind.SPOT
     size = max(market.min_notional * 4 / market.price // market.lot_size * market.lot_size, market.lot_size)
+    value = size * market.price
     return [
-        "In the shell that runs the strategy:",
+        "A strategy file to paste, say as local.toml:",
         "",
-        f"export LOCAL_API_KEY={pair[0]} LOCAL_API_SECRET={pair[1]}",
+        "schema = 1",
         "",
-        f"In the strategy file ({'spot' if is_spot else 'futures'}):",
+        "[strategy]",
+        'name = "local"',
+        "",
+        "[run]",
+        'mode = "live"',
         "",
         "[[markets]]",
         f'instrument = "{market.symbol}"',
@@ -240,7 +244,18 @@ def _strategy(opened: LocalVenue, wiring: _Wiring, urls: Urls, pair: tuple[str, 
         "",
         "[feed]",
         f'use = "{wiring.use}"',
+        "stale_after_ms = 2000",
         *(f'{option} = "{_address(urls, name)}"' for option, name in wiring.feed.items()),
+        "",
+        "[[optimizer]]",
+        'use = "fixed-spread"',
+        "",
+        "[gate]",
+        f'max_order_size = "{format(size * 2, "f")}"',
+        f'max_order_notional_quote = "{value * 3:.0f}"',
+        f'max_position = "{format(size * 10, "f")}"',
+        f'max_position_notional_quote = "{value * 15:.0f}"',
+        f'max_daily_loss_quote = "{value * 10:.0f}"',
         "",
         "[venue.live]",
         f'use = "{wiring.use}"',
@@ -248,6 +263,11 @@ def _strategy(opened: LocalVenue, wiring: _Wiring, urls: Urls, pair: tuple[str, 
         'api_key = { env = "LOCAL_API_KEY" }',
         'api_secret = { env = "LOCAL_API_SECRET" }',
         "",
+        "Then, in another shell:",
+        "",
+        f"export LOCAL_API_KEY={pair[0]} LOCAL_API_SECRET={pair[1]}",
+        "mmframe doctor local.toml",
+        "mmframe run local.toml --yes-live --for 60s",
     ]
 
 

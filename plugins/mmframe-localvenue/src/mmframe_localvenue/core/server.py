@@ -363,7 +363,11 @@ class LocalVenue:
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, self.setup.host, self.setup.port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError:
+            await self._stack.aclose()
+            raise
         self.port = runner.addresses[0][1]
         host = f"[{self.setup.host}]" if ":" in self.setup.host else self.setup.host
         self._urls = self._dialect.urls(f"{host}:{self.port}")

@@ -99,6 +99,7 @@ class Connection:
         self._held: dict[str, str] = {}
         self._is_over = False
         self._pong = anyio.Event()
+        self._ping = b""
         self._tasks: TaskGroup | None = None
 
     @property
@@ -221,16 +222,22 @@ class Connection:
             elif message.type is WSMsgType.PING:
                 await self._answer_ping(message.data)
             elif message.type is WSMsgType.PONG:
-                self._pong.set()
-                if self.on_control is not None:
-                    self.on_control()
+                self._take_pong(message.data)
             elif message.type is WSMsgType.CLOSE:
                 if self.is_silent:
-                    continue
+                    # Nobody answers: the connection hangs until the client breaks it off, which cancels this.
+                    await anyio.sleep_forever()
                 await self._socket.close()
                 return
             elif message.type is not WSMsgType.BINARY:
                 return
+
+    def _take_pong(self, payload: bytes) -> None:
+        # A pong that answers no ping does not keep the connection alive.
+        if payload == self._ping:
+            self._pong.set()
+        if self.on_control is not None:
+            self.on_control()
 
     async def _answer_ping(self, payload: bytes) -> None:
         if self.is_silent:
@@ -249,8 +256,9 @@ class Connection:
             if self.is_silent:
                 continue
             self._pong = anyio.Event()
+            self._ping = str(self._clock.now_ms()).encode()
             with contextlib.suppress(ConnectionError):
-                await self._socket.ping(str(self._clock.now_ms()).encode())
+                await self._socket.ping(self._ping)
             try:
                 await timing.within(self._heartbeat.pong_s, self._pong.wait)
             except TimeoutError:
