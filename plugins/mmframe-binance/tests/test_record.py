@@ -52,6 +52,7 @@ class Player:
         self.fetched = threading.Event()
         self.over = threading.Event()
         self.drops_after = None
+        self.taken_in = threading.Event()
         self.second_snapshot = self.snapshot
         self.connections = count(1)
 
@@ -84,8 +85,8 @@ class Player:
             try:
                 yield self
             finally:
-                self.fetched.set()
-                self.over.set()
+                for event in (self.fetched, self.over, self.taken_in):
+                    event.set()
                 rest.shutdown()
                 rest.server_close()
                 streams.shutdown()
@@ -103,6 +104,7 @@ class Player:
         for frame in late:
             connection.send(frame, text=True)
         if number == 1 and self.drops_after:
+            self.taken_in.wait(PATIENCE_S)
             connection.socket.close()
             return
         self.over.wait(PATIENCE_S)
@@ -144,8 +146,9 @@ def rows(batches):
 class Recorded:
     """A recording, what the feed delivered while it was made, and the way to replay it."""
 
-    def __init__(self, plan, result, delivered):
+    def __init__(self, plan, result, delivered, counts):
         self.plan = plan
+        self.counts = counts
         self.result = result
         self.delivered = delivered
         self.folder = result.directory
@@ -183,7 +186,7 @@ def record(tmp_path):
             patience_ns = PATIENCE_S * 10**9
             result = record_feed(attrs.evolve(plan, make_feed=make_feed), bounds, stop=stop, limit_ns=patience_ns)
             assert result.manifest.ended_because == "enough"
-        return Recorded(plan, result, [row for feed in spied for row in feed.rows])
+        return Recorded(plan, result, [row for feed in spied for row in feed.rows], spied[-1].feed.counts)
 
     return make
 
@@ -217,12 +220,14 @@ def test_a_real_capture_played_live_and_recorded_replays_as_it_was_delivered(rec
         lambda feed: feed.feed._books[0].last_id == last,
         product=product,
         grid=grid,
-        options=f"trades = {trades}",
+        options=f"trades = {trades}\ncross_check = true",
     )
 
     assert len(recorded.delivered) > 100 or "akro" in name
     assert "DELTA" in kinds(recorded.delivered)
     assert "GAP" not in kinds(recorded.delivered)
+    assert (recorded.counts.cross_checked > 5) == (b"@bookTicker" in b"".join(frames))
+    assert recorded.counts.disagreements == 0
     assert recorded.replay(on_bad_frame="error") == recorded.delivered
     assert recorded.manifest.gap_count == recorded.manifest.dropped_frames == 0
     for facts in recorded.manifest.files:
@@ -238,7 +243,13 @@ def made_up(wire, count=60):
 def test_a_lost_connection_is_a_gap_at_the_same_place_in_the_replay(record, wire):
     player = Player([wire.snapshot(100).encode(), *made_up(wire)])
     player.drops_after, player.second_snapshot = 40, wire.snapshot(125).encode()
-    recorded = record(player, lambda feed: feed.feed._books[0].last_id == 160)
+
+    def until(feed):
+        if len(feed.rows) >= 41:
+            player.taken_in.set()
+        return feed.feed._books[0].last_id == 160
+
+    recorded = record(player, until)
 
     assert [kind for kind in kinds(recorded.delivered) if kind in {"GAP", "SNAPSHOT"}] == [
         "SNAPSHOT",
