@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from mmframe.domain.market import Side
+from mmframe_localvenue.binance.commands import answer_command
 from mmframe_localvenue.core import DepthWindow, RateWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from mmframe_localvenue.core import BookChange, Connection, Core, Market, PublicTrade
 
@@ -25,10 +26,8 @@ _STREAM = re.compile(
 )
 _FAST_S, _SLOW_TICKS = 0.1, 10
 _MESSAGES_PER_S = 5
-_STREAMS_MAX = 1_024
 _POLICY_VIOLATION = 1008
 _AGGREGATES_KEPT = 10_000
-_METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 
 
 @attrs.define
@@ -91,6 +90,13 @@ class _Reader:
             self.streams[name] = match
             self.fresh.add(name)
 
+    def remove(self, name: str) -> None:
+        self.streams.pop(name, None)
+
+    @property
+    def subscribed(self) -> Collection[str]:
+        return self.streams
+
     def tell(self, operation: str, name: str, payload: dict[str, Any]) -> None:
         body = {"stream": name, "data": payload} if self.is_combined else payload
         self.connection.send_data(operation, json.dumps(body, separators=(",", ":"), ensure_ascii=False))
@@ -128,7 +134,7 @@ class MarketStreams:
 
         async def on_text(text: str) -> None:
             if self._count(reader):
-                connection.send(json.dumps(self._answer(reader, text), separators=(",", ":")))
+                connection.send(json.dumps(answer_command(reader, text), separators=(",", ":")))
 
         try:
             await connection.serve(on_text)
@@ -232,57 +238,6 @@ class MarketStreams:
         event = {"e": "serverShutdown", "E": reader.stamp(self._core.clock.now_ns())}
         body = {"stream": "!serverShutdown", "data": event} if reader.is_combined else event
         reader.connection.send(json.dumps(body, separators=(",", ":")))
-
-    def _answer(self, reader: _Reader, text: str) -> dict[str, Any]:
-        try:
-            request = json.loads(text)
-        except (ValueError, RecursionError):
-            return {"code": 3, "msg": "Invalid JSON: expected value at line 1 column 1"}
-        if not isinstance(request, dict) or "method" not in request:
-            return _invalid(f"missing field `method` at line 1 column {len(text)}")
-        number = request.get("id")
-        if not isinstance(number, int | str | None) or isinstance(number, bool) or "id" not in request:
-            return _invalid("request ID must be an unsigned integer")
-        method, params = request["method"], request.get("params", [])
-        if method not in _METHODS:
-            expected = ", ".join(f"`{one}`" for one in _METHODS)
-            return _invalid(f"unknown variant `{method}`, expected one of {expected} at line 1 column {len(text)}")
-        if not isinstance(params, list):
-            return _invalid("too many parameters")
-        return self._command(reader, method, params, number)
-
-    def _command(self, reader: _Reader, method: str, params: list[Any], number: Any) -> dict[str, Any]:
-        match method:
-            case "SUBSCRIBE":
-                if len(reader.streams) + len(params) > _STREAMS_MAX:
-                    return _invalid("too many parameters")
-                for name in params:
-                    reader.add(str(name))
-            case "UNSUBSCRIBE":
-                for name in params:
-                    reader.streams.pop(str(name), None)
-            case "LIST_SUBSCRIPTIONS":
-                return {"result": list(reader.streams), "id": number}
-            case _:
-                return _property(reader, method, params, number)
-        return {"result": None, "id": number}
-
-
-def _property(reader: _Reader, method: str, params: list[Any], number: Any) -> dict[str, Any]:
-    if not params or not isinstance(params[0], str):
-        return _invalid("property name must be a string")
-    if params[0] != "combined":
-        return {"code": 0, "msg": "Unknown property", "id": number}
-    if method == "GET_PROPERTY":
-        return {"result": reader.is_combined, "id": number}
-    if len(params) != 2 or not isinstance(params[1], bool):
-        return {"code": 1, "msg": "Invalid value type: expected Boolean"}
-    reader.is_combined = params[1]
-    return {"result": None, "id": number}
-
-
-def _invalid(why: str) -> dict[str, Any]:
-    return {"code": 2, "msg": f"Invalid request: {why}"}
 
 
 def _amount(value: Any) -> str:

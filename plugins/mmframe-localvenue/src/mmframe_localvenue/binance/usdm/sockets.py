@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from aiohttp import web
 
+from mmframe_localvenue.binance.commands import answer_command
 from mmframe_localvenue.core import Heartbeat, RateWindow, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from mmframe_localvenue.core import Connection, Core
 
@@ -20,9 +21,7 @@ __all__ = ["StreamSockets"]
 
 _PING_S, _PONG_S = 180.0, 600.0
 _MESSAGES_PER_S = 10
-_STREAMS_MAX = 1_024
 _POLICY_VIOLATION = 1008
-_METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 _LISTEN_KEY = re.compile(r"[A-Za-z0-9]{32,}")
 _PUBLIC = re.compile(r"[^@]+@(?:depth.*|rpiDepth.*|bookTicker|trade)|!bookTicker")
 """Streams of the path `/public`; what is neither these nor a listen key belongs to `/market`."""
@@ -33,16 +32,44 @@ class _Reader:
     """One socket.
 
     Attributes:
+        sockets: Where it is one of.
         branch: `public`, `market` or `private`; empty for the plain path, which carries everything.
         events: The only user events that it wants; empty for all.
     """
 
+    sockets: StreamSockets
     connection: Connection
     branch: str
     is_combined: bool
-    messages: RateWindow
+    events: frozenset[str]
+    messages: RateWindow = attrs.field(factory=lambda: RateWindow(1, _MESSAGES_PER_S))
     names: dict[str, None] = attrs.field(factory=dict)
-    events: frozenset[str] = frozenset()
+
+    @property
+    def subscribed(self) -> Collection[str]:
+        return self.names
+
+    def add(self, name: str) -> None:
+        """Subscribe; a stream of another branch is taken and stays silent, as an unknown one does."""
+        if name in self.names:
+            return
+        is_key = _LISTEN_KEY.fullmatch(name) is not None
+        if is_key and not self._join(name):
+            return
+        self.names[name] = None
+        home = "private" if is_key else "public" if _PUBLIC.fullmatch(name) else "market"
+        if self.branch in {"", home}:
+            self.sockets.listen(self, name)
+
+    def remove(self, name: str) -> None:
+        self.names.pop(name, None)
+        self.sockets.unlisten(self, name)
+
+    def _join(self, key: str) -> bool:
+        if not self.connection.join(Role.PRIVATE):
+            return False
+        self.connection.account = self.sockets.owner_of_key(key) or self.connection.account
+        return True
 
 
 class StreamSockets:
@@ -58,7 +85,6 @@ class StreamSockets:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._readers: list[_Reader] = []
         self._by_name: dict[str, list[_Reader]] = {}
         self.owner_of_key: Callable[[str], str] = lambda _: ""
         self.on_added: list[Callable[[str], None]] = []
@@ -92,6 +118,20 @@ class StreamSockets:
             wrapped = f'{{"stream":{json.dumps(name)},"data":{text}}}' if reader.is_combined else text
             reader.connection.send_data(operation, wrapped, role)
 
+    def listen(self, reader: _Reader, name: str) -> None:
+        """Send a stream's messages to a socket from now on."""
+        self._by_name.setdefault(name, []).append(reader)
+        for hear in self.on_added:
+            hear(name)
+
+    def unlisten(self, reader: _Reader, name: str) -> None:
+        """Send a stream's messages to a socket no longer."""
+        readers = self._by_name.get(name, [])
+        if reader in readers:
+            readers.remove(reader)
+            if not readers:
+                del self._by_name[name]
+
     # Sockets
 
     async def _open(self, request: web.Request) -> web.StreamResponse:
@@ -107,51 +147,21 @@ class StreamSockets:
     async def _serve(self, connection: Connection, names: Sequence[str]) -> None:
         first, _, rest = connection.path.lstrip("/").partition("/")
         branch, kind = ("", first) if first in {"ws", "stream"} else (first, rest.partition("/")[0])
-        reader = _Reader(connection, branch, is_combined=kind == "stream", messages=RateWindow(1, _MESSAGES_PER_S))
-        reader.events = frozenset(filter(None, connection.query.get("events", "").split("/")))
+        events = frozenset(filter(None, connection.query.get("events", "").split("/")))
+        reader = _Reader(self, connection, branch, kind == "stream", events)
         connection.on_control = lambda: self._count_control(reader)
-        self._readers.append(reader)
         for name in names:
-            self._add(reader, name)
+            reader.add(name)
 
         async def on_text(text: str) -> None:
             if self._count(reader):
-                connection.send(_json(self._answer(reader, text)))
+                connection.send(_json(_wrapped(answer_command(reader, text))))
 
         try:
             await connection.serve(on_text)
         finally:
-            self._readers.remove(reader)
             for name in tuple(reader.names):
-                self._remove(reader, name)
-
-    def _add(self, reader: _Reader, name: str) -> None:
-        """Subscribe; a stream of another branch is taken and stays silent, as an unknown one does."""
-        if name in reader.names:
-            return
-        is_key = _LISTEN_KEY.fullmatch(name) is not None
-        if is_key and not self._join(reader, name):
-            return
-        reader.names[name] = None
-        home = "private" if is_key else "public" if _PUBLIC.fullmatch(name) else "market"
-        if reader.branch in {"", home}:
-            self._by_name.setdefault(name, []).append(reader)
-            for hear in self.on_added:
-                hear(name)
-
-    def _join(self, reader: _Reader, key: str) -> bool:
-        if not reader.connection.join(Role.PRIVATE):
-            return False
-        reader.connection.account = self.owner_of_key(key) or reader.connection.account
-        return True
-
-    def _remove(self, reader: _Reader, name: str) -> None:
-        reader.names.pop(name, None)
-        readers = self._by_name.get(name, [])
-        if reader in readers:
-            readers.remove(reader)
-            if not readers:
-                del self._by_name[name]
+                reader.remove(name)
 
     # What clients say
 
@@ -165,39 +175,6 @@ class StreamSockets:
     def _count_control(self, reader: _Reader) -> None:
         self._count(reader)
 
-    def _answer(self, reader: _Reader, text: str) -> dict[str, Any]:
-        try:
-            request = json.loads(text)
-        except (ValueError, RecursionError):
-            return _refused(3, "Invalid JSON: expected value at line 1 column 1")
-        if not isinstance(request, dict) or request.get("method") not in _METHODS:
-            expected = ", ".join(f"`{one}`" for one in _METHODS)
-            return _refused(2, f"Invalid request: unknown variant, expected one of {expected}")
-        number, params = request.get("id"), request.get("params", [])
-        if not isinstance(number, int | str | None) or isinstance(number, bool):
-            return _refused(2, "Invalid request: request ID must be an unsigned integer")
-        if not isinstance(params, list) or len(reader.names) + len(params) > _STREAMS_MAX:
-            return _refused(2, "Invalid request: too many parameters", number)
-        return {"id": number, **self._command(reader, request["method"], params)}
-
-    def _command(self, reader: _Reader, method: str, params: list[Any]) -> dict[str, Any]:
-        match method:
-            case "SUBSCRIBE":
-                for name in params:
-                    self._add(reader, str(name))
-            case "UNSUBSCRIBE":
-                for name in params:
-                    self._remove(reader, str(name))
-            case "LIST_SUBSCRIPTIONS":
-                return {"result": list(reader.names)}
-            case "GET_PROPERTY":
-                return {"result": reader.is_combined}
-            case _:
-                if len(params) != 2 or params[0] != "combined" or not isinstance(params[1], bool):
-                    return {"error": {"code": 1, "msg": "Invalid value type: expected Boolean"}}
-                reader.is_combined = params[1]
-        return {"result": None}
-
 
 def _names(request: web.Request) -> list[str]:
     tail = request.match_info.get("streams", "")
@@ -205,8 +182,11 @@ def _names(request: web.Request) -> list[str]:
     return [name for name in text.split("/") if name]
 
 
-def _refused(code: int, msg: str, number: int | str | None = None) -> dict[str, Any]:
-    return {"error": {"code": code, "msg": msg}, "id": number}
+def _wrapped(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer as futures give it: a refusal is an `error`, and names the request where it could be read."""
+    if "result" in answer:
+        return answer
+    return {"error": {"code": answer["code"], "msg": answer["msg"]}, "id": answer.get("id")}
 
 
 def _json(value: Any) -> str:
