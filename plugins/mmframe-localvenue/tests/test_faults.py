@@ -172,6 +172,7 @@ async def test_a_script_can_wait_count_and_choose(venue, client):
     assert public == [200, 200]
     assert signed == [200, 503, 503, 200]
     assert (injection.left, injection.used) == (0, 2)
+    assert (venue.faults.injections, venue.faults.used) == ([], [injection])
 
 
 async def test_a_cancel_can_lose_the_race_with_a_fill(venue, client):

@@ -167,6 +167,8 @@ class FaultScript:
         connections: Returns the open websockets.
 
     Attributes:
+        injections: Lines that are still to happen, in the order in which they are asked.
+        used: Lines that have happened, oldest first.
         on_restart: Called by `restart`; a dialect whose exchange documents what a restart looks like adds to it.
     """
 
@@ -174,6 +176,7 @@ class FaultScript:
         self._clock = clock
         self._connections = connections
         self.injections: list[Injection] = []
+        self.used: list[Injection] = []
         self.silent_roles: set[Role] = set()
         self.stale_roles: set[Role] = set()
         self.refused_roles: set[Role] = set()
@@ -267,7 +270,7 @@ class FaultScript:
         self.stale_roles.clear()
         self.refused_roles.clear()
         self._clock.skew_ns = 0
-        for injection in self.injections:
+        for injection in (*self.injections, *self.used):
             injection.left = 0
             injection.release()
         self.injections.clear()
@@ -284,6 +287,10 @@ class FaultScript:
         for injection in self.injections:
             if injection.fault in faults and injection.meets(operation, account):
                 injection.take()
+                if injection.used == 1:
+                    self.used.append(injection)
+                if not injection.left:
+                    self.injections.remove(injection)
                 return injection
         return None
 
