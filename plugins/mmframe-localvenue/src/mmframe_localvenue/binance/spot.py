@@ -18,6 +18,7 @@ from mmframe.errors import DomainError
 from mmframe_localvenue.binance.candles import candles
 from mmframe_localvenue.binance.errors import BinanceError
 from mmframe_localvenue.binance.gateway import Call, Caller, Gateway, Security
+from mmframe_localvenue.binance.permissions import restrictions_json
 from mmframe_localvenue.binance.session import ApiSession
 from mmframe_localvenue.binance.spot_orders import (
     DEFAULT_PREVENTION,
@@ -452,22 +453,7 @@ class SpotDialect:
         return self.gateway.order_counts(caller.account)
 
     def _restrictions(self, caller: Caller) -> Any:
-        permissions = frozenset() if caller.key is None else caller.key.permissions
-        return {
-            "ipRestrict": False,
-            "createTime": caller.stamp(self.core.clock.now_ns()),
-            "enableReading": Permission.READ in permissions,
-            "enableSpotAndMarginTrading": Permission.TRADE in permissions,
-            "enableWithdrawals": Permission.WITHDRAW in permissions,
-            "enableInternalTransfer": False,
-            "enableMargin": False,
-            "enableFutures": False,
-            "permitsUniversalTransfer": False,
-            "enableVanillaOptions": False,
-            "enableFixApiTrade": False,
-            "enableFixReadOnly": False,
-            "enablePortfolioMarginTrading": False,
-        }
+        return restrictions_json(caller.key, caller.stamp(self.core.clock.now_ns()), is_futures=False)
 
     def _assets(self, caller: Caller) -> Any:
         return [

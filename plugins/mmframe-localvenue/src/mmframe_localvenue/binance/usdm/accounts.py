@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmframe_localvenue.binance.errors import BinanceError
 from mmframe_localvenue.binance.gateway import Call, Security
+from mmframe_localvenue.binance.permissions import restrictions_json
 from mmframe_localvenue.binance.usdm.figures import (
     MAINTENANCE_RATE,
     PositionFigures,
@@ -15,7 +16,6 @@ from mmframe_localvenue.binance.usdm.figures import (
     plain,
     rounded,
 )
-from mmframe_localvenue.core import Permission
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -391,22 +391,7 @@ class Accounts:
         return {"indicators": {}, "updateTime": self._core.clock.now_ms()}
 
     def _permissions(self, caller: Caller) -> Any:
-        permissions = frozenset() if caller.key is None else caller.key.permissions
-        return {
-            "ipRestrict": False,
-            "createTime": 0,
-            "enableReading": Permission.READ in permissions,
-            "enableWithdrawals": Permission.WITHDRAW in permissions,
-            "enableInternalTransfer": False,
-            "enableMargin": False,
-            "enableFutures": Permission.TRADE in permissions,
-            "permitsUniversalTransfer": False,
-            "enableVanillaOptions": False,
-            "enableFixApiTrade": False,
-            "enableFixReadOnly": False,
-            "enableSpotAndMarginTrading": False,
-            "enablePortfolioMarginTrading": False,
-        }
+        return restrictions_json(caller.key, caller.stamp(self._core.clock.now_ns()), is_futures=True)
 
     def _asked(self, params: Params) -> list[Market]:
         return [self._trading.market(params)] if "symbol" in params else list(self._core.exchange.markets.values())
