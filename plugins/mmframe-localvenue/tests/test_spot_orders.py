@@ -479,7 +479,20 @@ async def test_candles_are_made_of_trades_and_repeat_the_last_close(venue, clien
     assert error(unknown) == (400, -1120, "Invalid interval.")
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000, '{"id":1}', "null", '{"id":1,"method":"x","params":[]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "[" * 100_000,
+        '{"id":1}',
+        "null",
+        '{"id":1,"method":"x","params":[]}',
+        '{"method":"ping","id":' + "9" * 5_000 + "}",
+        '{"method":"depth","id":1,"params":{"symbol":{"a":[1]}}}',
+    ],
+    ids=["cut", "list", "deep", "no-method", "null", "params", "huge-id", "nested"],
+)
 async def test_nonsense_on_the_socket_is_answered_and_harms_nothing(venue, client, text):
     async with client.socket(venue.ws_api_url) as socket:
         await socket.raw.send(text)
@@ -488,6 +501,16 @@ async def test_nonsense_on_the_socket_is_answered_and_harms_nothing(venue, clien
 
         assert answer["status"] == 400
         assert after["result"] == {}
+
+
+@pytest.mark.parametrize(
+    "names", ["[" * 2_000, "[1]", "{}", "BTCUSDT", '["nope"]'], ids=["deep", "number", "object", "bare", "unknown"]
+)
+async def test_nonsense_in_a_list_of_symbols_is_refused(client, names):
+    answer = await client.http.get("/api/v3/ticker/price", params={"symbols": names})
+
+    assert answer.status_code == 400
+    assert answer.json()["code"] in {-1100, -1121}
 
 
 async def test_user_data_ends_on_request_and_says_so(venue, client):

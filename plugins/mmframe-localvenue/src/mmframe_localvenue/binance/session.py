@@ -68,6 +68,7 @@ class ApiSession:
         try:
             # Numbers stay text: what is signed is what was sent.
             request = json.loads(text, parse_float=str, parse_int=str)
+            number = _number(text, request)
         except (ValueError, RecursionError):
             self._connection.send(_frame(None, BinanceError(-1135, "Invalid JSON Request")))
             return
@@ -75,7 +76,6 @@ class ApiSession:
             self._connection.send(_frame(None, BinanceError(-1135, "Invalid JSON Request")))
             return
         params = request.get("params", {})
-        number = _number(text, request)
         if not isinstance(params, dict):
             self._connection.send(_frame(number, BinanceError(-1135, "JSON sent for parameter 'params' is not valid")))
             return
@@ -211,9 +211,13 @@ def _frame(number: Any, error: BinanceError) -> str:
     return json.dumps({"id": number, "status": error.status, "error": error.body}, separators=(",", ":"))
 
 
-def _number(text: str, request: dict[str, Any]) -> Any:
-    """Return the request's id with the type that it was sent with."""
-    return None if request.get("id") is None else json.loads(text)["id"]
+def _number(text: str, request: Any) -> Any:
+    """Return the request's id with the type that it was sent with.
+
+    Raises:
+        ValueError: If it is a number beyond all measure.
+    """
+    return json.loads(text)["id"] if isinstance(request, dict) and request.get("id") is not None else None
 
 
 def _text(value: Any) -> str:

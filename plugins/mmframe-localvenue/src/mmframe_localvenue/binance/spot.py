@@ -666,7 +666,7 @@ def _grid_lots(market: Market, size: Decimal) -> int:
 def _names(text: str) -> list[str]:
     try:
         names = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise BinanceError(
