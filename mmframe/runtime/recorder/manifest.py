@@ -79,11 +79,14 @@ class OpenFileFacts(msgspec.Struct, frozen=True):
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """Where a book is void. `frames` says how many were dropped by the recorder; 0 if the feed lost them."""
+    """Where a book is void, until it is whole again; `to_ns` is null if that was not to be.
+
+    `frames` says how many the recorder itself dropped, between the two times; 0 if it was the feed that lost something.
+    """
 
     market: str | None
     from_ns: int
-    to_ns: int
+    to_ns: int | None
     reason: str
     frames: int = 0
     bytes: int = 0

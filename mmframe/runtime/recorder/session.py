@@ -46,7 +46,7 @@ class RecordStatus:
         raw_bytes: Their bytes.
         disk_bytes: What is on disk of them, compressed.
         dropped_frames: Frames that are lost because the disk was too slow.
-        gaps: Times that books became void.
+        gaps: Times that a book became void or frames were lost.
         books: State of each market's book, by unified symbol.
     """
 
@@ -131,7 +131,6 @@ class _RecordSession:
         self._is_over = False
         self._failure: Exception | None = None
         self._books = [BookState.UNSYNCED for _ in plan.instruments]
-        self._gaps = 0
         self._losses_seen = 0
         self._started_ns = 0
         self._restarted_ns = 0
@@ -194,13 +193,17 @@ class _RecordSession:
         self._news.set()
 
     def _take(self, batches: Iterable[MarketBatch]) -> None:
+        gaps = self._writer.gaps
         for batch in batches:
-            for kind in batch.kinds:
+            market = batch.market
+            symbol = self._plan.instruments[market].symbol
+            for kind, receive_ns in zip(batch.kinds, batch.receive_ns, strict=True):
                 if kind == MessageKind.GAP:
-                    self._gaps += 1
-                    self._books[batch.market] = BookState.UNSYNCED
-                elif kind == MessageKind.SNAPSHOT:
-                    self._books[batch.market] = BookState.SYNCED
+                    gaps.on_void(symbol, receive_ns)
+                    self._books[market] = BookState.UNSYNCED
+                elif kind == MessageKind.SNAPSHOT and self._books[market] is not BookState.SYNCED:
+                    gaps.on_whole(symbol, receive_ns)
+                    self._books[market] = BookState.SYNCED
 
     def _restart(self, tasks: TaskGroup, now_ns: int) -> None:
         """Go on with a new feed: the books of the old one stay void in the files, for want of what was lost."""
@@ -228,7 +231,7 @@ class _RecordSession:
             raw_bytes=writer.raw_bytes,
             disk_bytes=writer.disk_bytes,
             dropped_frames=writer.dropped_frames,
-            gaps=self._gaps,
+            gaps=writer.gaps.count,
             books=dict(zip(symbols, self._books, strict=True)),
         )
 

@@ -18,15 +18,8 @@ from mmframe import __version__
 from mmframe.domain.orders import ALL_MARKETS
 from mmframe.plugin.notes import capture_note, is_note, read_note
 from mmframe.runtime.recorder.files import LineFiles
-from mmframe.runtime.recorder.manifest import (
-    GAPS_MAX,
-    CaptureManifest,
-    ClockNotes,
-    FeedFacts,
-    Gap,
-    MarketFacts,
-    write_manifest,
-)
+from mmframe.runtime.recorder.gaps import GapLog
+from mmframe.runtime.recorder.manifest import CaptureManifest, ClockNotes, FeedFacts, MarketFacts, write_manifest
 from mmframe.runtime.recorder.settings import Fsync
 
 if TYPE_CHECKING:
@@ -74,6 +67,7 @@ class CaptureWriter:
         dropped_frames: Frames dropped because the queue was full.
         dropped_bytes: Their bytes.
         losses: Times that the queue was full and has been taken since.
+        gaps: Where books are void, for the manifest.
         failure: Why nothing more can be written, or None.
     """
 
@@ -93,8 +87,6 @@ class CaptureWriter:
         self._items: list[_Line] = []
         self._item_bytes = 0
         self._drops: dict[int, _Drop] = {}
-        self._gaps: list[Gap] = []
-        self._gap_count = 0
         self._steps_back = 0
         self._rewritten = 0
         self._files_seen = 0
@@ -106,6 +98,7 @@ class CaptureWriter:
         self.dropped_frames = 0
         self.dropped_bytes = 0
         self.losses = 0
+        self.gaps = GapLog()
         self.failure: Exception | None = None
 
     @property
@@ -220,8 +213,10 @@ class CaptureWriter:
 
     def _add(self, stream: int, receive_ns: int, frame: bytes) -> None:
         note = read_note(frame)
-        if note is not None and note.mmframe in {"loss", "restart"}:
-            self._add_gap(Gap(self._symbols[stream], receive_ns, receive_ns, note.reason))
+        if note is not None and note.reason:
+            self.gaps.explain(
+                self._symbols[stream], receive_ns, note.reason, is_gap=note.mmframe in {"loss", "restart"}
+            )
         if b"\n" in frame:
             self._rewritten += 1
             stream, frame = self._as_one_line(stream, frame)
@@ -244,15 +239,10 @@ class CaptureWriter:
         return stream, frame.replace(b"\n", b" ")
 
     def _add_loss(self, stream: int, drop: _Drop) -> None:
-        symbol, reason = self._symbols[stream], "the recorder could not keep up"
-        self._add_gap(Gap(symbol, drop.from_ns, drop.to_ns, reason, drop.frames, drop.bytes))
+        self.gaps.on_dropped(self._symbols[stream], drop.from_ns, drop.to_ns, frames=drop.frames, size_bytes=drop.bytes)
         at_ns = max(drop.from_ns, self._streams[stream].last_ns)
-        self._streams[stream].add(at_ns, capture_note("loss", reason=reason), is_note=True)
-
-    def _add_gap(self, gap: Gap) -> None:
-        self._gap_count += 1
-        if len(self._gaps) < GAPS_MAX:
-            self._gaps.append(gap)
+        note = capture_note("loss", reason="the recorder could not keep up")
+        self._streams[stream].add(at_ns, note, is_note=True)
 
     def _manifest(self, ended_because: str | None = None) -> CaptureManifest:
         plan = self._plan
@@ -279,8 +269,8 @@ class CaptureWriter:
             dropped_frames=self.dropped_frames,
             dropped_bytes=self.dropped_bytes,
             rewritten_frames=self._rewritten,
-            gap_count=self._gap_count,
-            gaps=tuple(self._gaps),
+            gap_count=self.gaps.count,
+            gaps=self.gaps.gaps(),
             clock=ClockNotes("clock of this machine at receipt, UTC", adjusted_ns / _NS_PER_MS, self._steps_back),
             files=tuple(facts for files in self._streams for facts in files.complete),
             open_files=tuple(files.open_file for files in self._streams if files.open_file is not None),

@@ -226,7 +226,8 @@ def test_a_real_capture_played_live_and_recorded_replays_as_it_was_delivered(rec
     assert len(recorded.delivered) > 100 or "akro" in name
     assert "DELTA" in kinds(recorded.delivered)
     assert "GAP" not in kinds(recorded.delivered)
-    assert (recorded.counts.cross_checked > 5) == (b"@bookTicker" in b"".join(frames))
+    # The short ones hold few ids that coincide once the book is joined.
+    assert recorded.counts.cross_checked > 20 or "start2021" in name
     assert recorded.counts.disagreements == 0
     assert recorded.replay(on_bad_frame="error") == recorded.delivered
     assert recorded.manifest.gap_count == recorded.manifest.dropped_frames == 0

@@ -145,8 +145,10 @@ def test_what_does_not_fit_the_queue_is_dropped_counted_and_marked_in_its_place(
     assert [time_ns for time_ns, _ in first] == sorted(time_ns for time_ns, _ in first)
     assert [read_note(frame).mmframe for _, frame in lines(folder / "ethusdt-0001.raw.gz")] == ["loss"]
     assert (manifest.frames, manifest.dropped_frames, manifest.dropped_bytes) == (3, 3, 3)
-    gap = manifest.gaps[0]
-    assert (gap.market, gap.from_ns, gap.to_ns, gap.frames) == ("BTC/USDT", START_NS + 3, START_NS + 4, 2)
+    assert [(gap.market, gap.from_ns, gap.to_ns, gap.frames) for gap in manifest.gaps] == [
+        ("BTC/USDT", START_NS + 3, START_NS + 4, 2),
+        ("ETH/USDT", START_NS + 5, START_NS + 5, 1),
+    ]
 
 
 def test_a_frame_of_several_lines_is_written_as_one(writer, folder, lines):

@@ -307,7 +307,9 @@ class LiveFeed:
                 self._record_note(stream, capture_note("loss", reason=reason), receive_ns)
                 stream.on_loss(batch, receive_ns)
             else:
-                self._record_note(stream, capture_note("ended", connection=event.generation), receive_ns)
+                reason = "" if isinstance(event, Retired) else "the connection was lost"
+                note = capture_note("ended", connection=event.generation, reason=reason)
+                self._record_note(stream, note, receive_ns)
                 stream.on_ended(event.generation, batch, receive_ns)
             yield batch
 
