@@ -376,19 +376,40 @@ async def test_a_submit_without_a_clear_answer_is_unknown_and_then_asked_for(spo
     async with spot(order_entry=entry, request_timeout_s=0.3) as run:
         run.local.faults.next("order.place", fault)
         action = run.submit()
-        await run.update(action.client_id, UNKNOWN, Request.SUBMIT)
+        # What was placed the stream tells; an answer that comes before that, or nothing at all, is UNKNOWN.
+        await run.update(action.client_id, OPEN if is_placed else UNKNOWN)
         run.send(QueryOrder(0, action.client_id))
         answer = await run.answer(action.client_id, Request.QUERY)
+        await run.quiet()
 
         assert answer.status is (OPEN if is_placed else OrderStatus.NOT_FOUND)
+        assert set(run.statuses(action.client_id)) <= {UNKNOWN, answer.status}
         assert len(run.local.god.orders_of(action.client_id)) == is_placed, "sent once at most"
         assert len(run.local.god.requests_of("order.place")) == 1
+
+
+async def test_a_lost_reply_of_what_the_stream_has_told_takes_nothing_back(spot, entry):
+    async with spot(order_entry=entry, request_timeout_s=0.4) as run:
+        resting = await run.rest(price="48000")
+        for operation in ("order.place", "order.amend", "order.replace"):
+            run.local.faults.next(operation, Fault.LOST_REPLY, hangs=True)
+        placed = run.submit()
+        await run.update(placed.client_id, OPEN, Request.STREAM)
+        run.send(Amend(0, resting.client_id, resting.price_ticks, 5, 0))
+        amended = await run.answer(resting.client_id, Request.AMEND)
+        run.send(Replace(0, placed.client_id, "mm-test-0-99", 4_890_000, 10))
+        await run.update("mm-test-0-99", OPEN, Request.STREAM)
+        await run.quiet(120)
+
+        assert (amended.status, amended.size_lots) == (OPEN, 5)
+        for client_id in (placed.client_id, resting.client_id, "mm-test-0-99"):
+            assert UNKNOWN not in run.statuses(client_id)
 
 
 async def test_an_unlisted_code_is_unknown(spot, entry):
     async with spot(order_entry=entry) as run:
         body = json.dumps({"code": -7777, "msg": "A code of tomorrow."})
-        run.local.faults.next("order.place", Fault.UNKNOWN_DONE, status=400, body=body)
+        run.local.faults.next("order.place", Fault.UNKNOWN_NOT_DONE, status=400, body=body)
         action = run.submit()
 
         await run.update(action.client_id, UNKNOWN, Request.SUBMIT)

@@ -151,7 +151,7 @@ async def test_an_amend_of_a_filled_order_is_a_question(usdm):
 async def test_an_amend_without_a_clear_answer_is_unknown(usdm):
     async with usdm() as run:
         order = await run.rest()
-        run.local.faults.next("order.amend", Fault.UNKNOWN_DONE)
+        run.local.faults.next("order.amend", Fault.UNKNOWN_NOT_DONE)
         run.send(Amend(0, order.client_id, 4_890_000, 5, 0))
 
         await run.update(order.client_id, UNKNOWN, Request.AMEND)
@@ -200,11 +200,14 @@ async def test_a_submit_without_a_clear_answer_is_unknown_and_then_asked_for(usd
     async with usdm(request_timeout_s=0.5) as run:
         run.local.faults.next("order.place", fault)
         action = run.submit()
-        await run.update(action.client_id, UNKNOWN, Request.SUBMIT)
+        # What was placed the stream tells; an answer that comes before that, or nothing at all, is UNKNOWN.
+        await run.update(action.client_id, OPEN if is_placed else UNKNOWN)
         run.send(QueryOrder(0, action.client_id))
         answer = await run.answer(action.client_id, Request.QUERY)
+        await run.quiet()
 
         assert answer.status is (OPEN if is_placed else OrderStatus.NOT_FOUND)
+        assert set(run.statuses(action.client_id)) <= {UNKNOWN, answer.status}
         assert len(run.local.god.requests_of("order.place")) == 1
 
 

@@ -12,7 +12,7 @@ from mmframe.errors import VenueError
 from mmframe.net.request import NotSent, OutcomeUnknown
 from mmframe.net.websocket import ServerPings, SubscriptionError, WebsocketSession
 from mmframe_binance.trading.calls import SPOT_AMEND, SPOT_CALLS, SPOT_REPLACE
-from mmframe_binance.trading.client import Done, Refused
+from mmframe_binance.trading.client import Done, Refused, Unclear
 from mmframe_binance.trading.errors import SPOT_ERRORS, Verdict, verdict_of
 from mmframe_binance.trading.hosts import SPOT_HOSTS, chosen_url
 from mmframe_binance.trading.orders import cancel_id
@@ -271,7 +271,7 @@ class SpotVenue(TradingVenue):
         if isinstance(outcome, Done):
             answer = decoded(outcome.data, AmendAnswer, "amend").amended_order
             await self._tell_order(order, answer, Request.AMEND, outcome.receive_ns)
-        else:
+        elif not (isinstance(outcome, Unclear) and self._tell_amended(order, action.price_ticks, whole_lots)):
             self._not_done(order, Request.AMEND, outcome)
 
     def _named(

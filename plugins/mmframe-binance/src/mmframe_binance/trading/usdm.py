@@ -30,7 +30,7 @@ from mmframe_binance.trading.calls import (
     USDM_POSITION_MODE,
     USDM_POSITIONS,
 )
-from mmframe_binance.trading.client import Done, Refused
+from mmframe_binance.trading.client import Done, Refused, Unclear
 from mmframe_binance.trading.errors import USDM_ERRORS, Verdict
 from mmframe_binance.trading.hosts import USDM_HOSTS, chosen_url
 from mmframe_binance.trading.telling import MS_NS, ORDER_STATUSES, Execution, amount, side_of
@@ -324,7 +324,7 @@ class UsdmVenue(TradingVenue):
             self._teller.answer(
                 market, order.client_id, OrderStatus.UNCHANGED, Request.AMEND, now_ns, reason=outcome.reason
             )
-        else:
+        elif not (isinstance(outcome, Unclear) and self._tell_amended(order, action.price_ticks, whole_lots)):
             self._not_done(order, Request.AMEND, outcome)
 
     async def _replace(self, action: Replace) -> None:

@@ -609,9 +609,12 @@ class TradingVenue:
         """Answer an action whose outcome nobody knows."""
         now_ns = self._timing.now_ns()
         if isinstance(action, (Submit, Amend, Cancel)):
-            self._teller.answer(
-                action.market, action.client_id, OrderStatus.UNKNOWN, _request_of(action), now_ns, reason=reason
-            )
+            order = self._teller.orders.know(action.market, action.client_id, now_ns)
+            is_told = order.is_over or (isinstance(action, Submit) and order.venue_order_id > 0)
+            if not is_told:
+                self._teller.answer(
+                    action.market, action.client_id, OrderStatus.UNKNOWN, _request_of(action), now_ns, reason=reason
+                )
         elif isinstance(action, Replace):
             self._unknown_replace(action, reason, now_ns)
         elif isinstance(action, CancelAll):
@@ -625,8 +628,17 @@ class TradingVenue:
             self.counts.unanswered_queries += 1
 
     def _unknown_replace(self, action: Replace, reason: str, now_ns: int) -> None:
-        for client_id, request in ((action.client_id, Request.REPLACE), (action.new_client_id, Request.SUBMIT)):
-            self._teller.answer(action.market, client_id, OrderStatus.UNKNOWN, request, now_ns, reason=reason)
+        """Tell that nobody knows, of each of the two orders of which the stream has not told it already."""
+        old = self._teller.orders.get(action.market, action.client_id)
+        new = self._teller.orders.get(action.market, action.new_client_id)
+        if old is None or not old.is_over:
+            self._teller.answer(
+                action.market, action.client_id, OrderStatus.UNKNOWN, Request.REPLACE, now_ns, reason=reason
+            )
+        if new is None or not new.venue_order_id:
+            self._teller.answer(
+                action.market, action.new_client_id, OrderStatus.UNKNOWN, Request.SUBMIT, now_ns, reason=reason
+            )
 
     # Requests.
 
@@ -664,7 +676,7 @@ class TradingVenue:
             self._teller.answer(
                 order.market, order.client_id, OrderStatus.REJECTED, Request.SUBMIT, now_ns, reason=outcome.reason
             )
-        else:
+        elif not order.venue_order_id:  # Otherwise the stream has told it already: it was placed.
             self._teller.answer(
                 order.market, order.client_id, OrderStatus.UNKNOWN, Request.SUBMIT, now_ns, reason=outcome.reason
             )
@@ -690,10 +702,18 @@ class TradingVenue:
             self._teller.answer(
                 order.market, order.client_id, OrderStatus.UNCHANGED, request, now_ns, reason=outcome.reason
             )
-        else:
+        elif not order.is_over:  # Otherwise the stream has told the end already.
             self._teller.answer(
                 order.market, order.client_id, OrderStatus.UNKNOWN, request, now_ns, reason=outcome.reason
             )
+
+    def _tell_amended(self, order: KnownOrder, price_ticks: int, size_lots: int) -> bool:
+        """Tell an amend without a clear answer that the stream has shown; False when it has not."""
+        if order.is_over or (order.price_ticks, order.size_lots) != (price_ticks, size_lots):
+            return False
+        now_ns = self._timing.now_ns()
+        self._teller.answer(order.market, order.client_id, OrderStatus.OPEN, Request.AMEND, now_ns, order=order)
+        return True
 
     async def _cancel_all(self, action: CancelAll) -> None:
         for market in self._markets_of(action.market):
