@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmframe.plugin import FeedSpec, HistorySpec, Mode, VenueSpec, hookimpl
+from mmframe.errors import ConfigError
+from mmframe.plugin import ComponentKind, FeedSpec, HistorySpec, Mode, VenueSpec, hookimpl
 from mmframe_bybit.options import CaptureOptions, FeedOptions
 from mmframe_bybit.trading.options import VenueOptions
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from mmframe.domain.findings import Finding
     from mmframe.plugin import BuildContext
+    from mmframe.plugin.plan import PlanSummary
     from mmframe_bybit.capture import CaptureHistory
     from mmframe_bybit.feed import LiveFeed
     from mmframe_bybit.trading.venue import LiveVenue
@@ -172,3 +174,23 @@ def mmframe_register_venues() -> Iterable[VenueSpec]:
 def mmframe_register_histories() -> Iterable[HistorySpec]:
     """Return the plugin's histories."""
     return HISTORIES
+
+
+@hookimpl
+def mmframe_check_plan(plan: PlanSummary) -> Iterable[ConfigError]:
+    """Return the problem of quoting on one exchange by the prices of another."""
+    ours = {"bybit/spot", "bybit/linear"}
+    feed, venue = (
+        next((each for each in plan.components if each.kind is kind and each.use in ours), None)
+        for kind in (ComponentKind.FEED, ComponentKind.VENUE)
+    )
+    if feed is None or venue is None or feed.options.stream_url is not None:
+        return
+    # The demo account trades on the live market's prices.
+    shown, traded = (each.options.environment.replace("demo", "live") for each in (feed, venue))
+    if shown != traded:
+        yield ConfigError(
+            f"feed.environment: expected {traded!r}, where the orders go, was {feed.options.environment!r}",
+            key="feed.environment",
+            hint="prices of one exchange say nothing of another's book",
+        )

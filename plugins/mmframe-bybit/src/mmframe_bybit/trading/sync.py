@@ -29,6 +29,9 @@ _BACKFILL_MARGIN_MS = 60_000
 """How far before the last news of the stream missed executions are looked for: its topics are not in step."""
 
 _BACKOFF_BASE_S = 1.0
+_BACKOFF_CAP_S = 5.0
+"""Once the exchange answers again nobody should wait long; the questions are few."""
+
 _GRID_HINT = "set tick_size and lot_size of the market to the steps of the exchange"
 
 
@@ -131,7 +134,7 @@ class Synchroniser:
         Raises:
             VenueError: If the account, the key or a market cannot be traded as configured.
         """
-        backoff = Backoff(self._randomness, base_s=_BACKOFF_BASE_S)
+        backoff = Backoff(self._randomness, base_s=_BACKOFF_BASE_S, cap_s=_BACKOFF_CAP_S)
         while True:
             await self._wanted.wait()
             self._wanted = anyio.Event()
@@ -142,7 +145,7 @@ class Synchroniser:
                 continue
             if not self._wanted.is_set() and self._has_stream and not self.latch:
                 self._say_up()
-                backoff = Backoff(self._randomness, base_s=_BACKOFF_BASE_S)
+                backoff = Backoff(self._randomness, base_s=_BACKOFF_BASE_S, cap_s=_BACKOFF_CAP_S)
 
     async def read_clock(self) -> None:
         """Measure the exchange's clock.
