@@ -134,6 +134,22 @@ async def test_each_path_carries_its_own_streams_only(futures, time):
     assert heard["plain"] == sorted(heard["public"] + heard["market"])
 
 
+async def test_the_statistics_of_a_day_come_every_two_seconds(futures, time):
+    async with stream(futures, "market/", "btcusdt@ticker", "btcusdt@miniTicker") as socket:
+        await socket.ask_list()
+        await futures.take("SELL", "1.5")
+        await time.advance(2)
+        whole, mini = (await socket.next())["data"], (await socket.next())["data"]
+        shown = (await futures.client.raw("GET", "/fapi/v1/ticker/24hr", "symbol=BTCUSDT")).json()
+        await time.advance(1)
+        assert await is_silent(socket)
+
+    assert (whole["e"], mini["e"]) == ("24hrTicker", "24hrMiniTicker")
+    assert (whole["c"], whole["v"], whole["n"]) == (shown["lastPrice"], shown["volume"], shown["count"])
+    assert (shown["volume"], shown["count"]) == ("1.50000", 2)
+    assert mini == {name: whole[name] for name in "Escohlvq"} | {"e": "24hrMiniTicker"}
+
+
 async def test_trades_of_one_price_within_100_ms_are_one_aggregate(futures, time):
     god = futures.venue.god
     async with futures.client.socket(f"{futures.venue.stream_url}/market/ws/btcusdt@aggTrade") as socket:

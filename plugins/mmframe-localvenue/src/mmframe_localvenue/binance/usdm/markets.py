@@ -9,6 +9,7 @@ import anyio
 import attrs
 
 from mmframe.domain.market import Side
+from mmframe_localvenue.binance.tickers import TICKER_STREAMS, ticker_event
 from mmframe_localvenue.binance.usdm.figures import mark_price, plain, rounded
 from mmframe_localvenue.core import DepthWindow
 
@@ -24,6 +25,7 @@ _SPEEDS_MS = (100, 250, 500)
 _DEFAULT_SPEED_MS = 250
 _PARTIAL_LEVELS = (5, 10, 20)
 _AGGREGATES_KEPT = 10_000
+_TICKER_S = 2
 _MARK_SPEEDS_S = {"@1s": 1, "": 3}
 _FUNDING_NS = 8 * 3_600_000_000_000
 
@@ -135,6 +137,7 @@ class MarketData:
                 tasks.start_soon(self._publish_depth_at, speed_ms)
             for suffix, seconds in _MARK_SPEEDS_S.items():
                 tasks.start_soon(self._publish_mark_at, suffix, seconds)
+            tasks.start_soon(self._publish_tickers)
 
     # What the markets say
 
@@ -190,6 +193,17 @@ class MarketData:
                 name = f"{market.name.lower()}@markPrice{suffix}"
                 if self._sockets.has_readers(name):
                     self._sockets.publish(name, "mark-price", self._mark_event(market))
+
+    async def _publish_tickers(self) -> None:
+        while True:
+            await self._core.clock.timing.sleep(_TICKER_S)
+            now_ns = self._core.clock.now_ns()
+            for market in self._core.exchange.markets.values():
+                for stream in TICKER_STREAMS:
+                    name = f"{market.name.lower()}@{stream}"
+                    if self._sockets.has_readers(name):
+                        event = ticker_event(stream, day_json(market, now_ns), now_ns // 1_000_000)
+                        self._sockets.publish(name, "day-ticker", event)
 
     def _publish_depth(self, market: Market, speed_ms: int) -> None:
         window = self._tapes[market.name].windows[speed_ms]
