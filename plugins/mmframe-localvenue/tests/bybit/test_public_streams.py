@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 
 import attrs
 import pytest
@@ -34,11 +35,11 @@ class Follower:
         self.last = data["u"]
 
     def levels(self):
-        return sorted(self.bids.items(), key=_price, reverse=True), sorted(self.asks.items(), key=_price)
+        return sorted(_numbers(self.bids.items()), reverse=True), sorted(_numbers(self.asks.items()))
 
 
-def _price(level):
-    return float(level[0])
+def _numbers(levels):
+    return [(Decimal(price), Decimal(size)) for price, size in levels]
 
 
 @pytest.mark.parametrize("category", ["linear", "spot"])
@@ -55,12 +56,12 @@ async def test_a_book_followed_by_the_rules_is_the_true_window(open_venue, perpe
         market = venue.market("BTC/USDT")
         follower.take(await socket.next())
         for _ in range(40):
-            before = market.levels(Side.BUY, depth), market.levels(Side.SELL, depth)
+            before = tuple(_numbers(market.levels(side, depth)) for side in (Side.BUY, Side.SELL))
             for _ in range(chance.randint(1, 3)):
                 side = chance.choice([Side.BUY, Side.SELL])
                 ticks = market.best(side)[0] + chance.randint(-60, 60)
                 venue.core.exchange.place_other(market, side, chance.randint(1, 3_000), ticks)
-            now = market.levels(Side.BUY, depth), market.levels(Side.SELL, depth)
+            now = tuple(_numbers(market.levels(side, depth)) for side in (Side.BUY, Side.SELL))
             await client.time.advance(INTERVAL_S[depth])
             if now != before:
                 follower.take(await socket.next())
@@ -195,15 +196,18 @@ async def test_a_linear_ticker_sends_what_changed_and_a_spot_one_everything(venu
     async with client.public("tickers.BTCUSDT") as linear, client.public("tickers.BTCUSDT", category="spot") as spot:
         whole, spot_whole = await linear.next(), await spot.next()
         for category in ("linear", "spot"):
-            venue.god.place_other(f"BTC/USDT:{category}", Side.BUY, price="50000", size="0.5")
+            venue.god.place_other(f"BTC/USDT:{category}", Side.SELL, size="0.5")
         await time.advance(0.1)
         delta, spot_next = await linear.next(), await spot.next()
 
-    assert (whole["type"], whole["data"]["markPrice"]) == ("snapshot", "50000")
-    assert (delta["type"], set(delta["data"]) >= {"symbol", "bid1Price", "bid1Size"}) == ("delta", True)
+    assert (whole["type"], whole["data"]["markPrice"]) == ("snapshot", "50000.0")
+    assert (delta["type"], delta["data"]["lastPrice"]) == ("delta", "49999.9")
+    # The touch's price has not changed, but travels with its size.
+    assert (delta["data"]["bid1Price"], delta["data"]["bid1Size"]) == ("49999.9", "0.500")
     assert "ask1Price" not in delta["data"]
     assert (spot_whole["type"], spot_next["type"]) == ("snapshot", "snapshot")
     assert set(spot_next["data"]) == set(spot_whole["data"])
+    assert spot_next["data"]["lastPrice"] == "49999.99"
 
 
 async def test_a_gap_uses_its_number_up(venue, client, time):

@@ -251,7 +251,7 @@ async def test_book_trades_and_ticker_agree_with_the_market(venue, client):
         ("50000.1", "1.000", "Buy"),
     ]
     assert (ticker["bid1Price"], ticker["ask1Price"], ticker["lastPrice"]) == ("49999.9", "50000.2", "50000.2")
-    assert ticker["volume24h"] == "1.5"
+    assert ticker["volume24h"] == "1.500"
 
 
 async def test_categories_without_markets_are_empty_and_unknown_ones_refused(client):

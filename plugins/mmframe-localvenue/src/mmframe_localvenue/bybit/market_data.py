@@ -10,7 +10,8 @@ from mmframe.domain.market import Side
 from mmframe_localvenue.bybit.envelope import SPOT, BybitError
 from mmframe_localvenue.bybit.orders import LIMIT_RATIO_X, LIMIT_RATIO_Y, price_limits
 from mmframe_localvenue.bybit.params import category_in, integer_of
-from mmframe_localvenue.bybit.records import category_of, plain, side_text
+from mmframe_localvenue.bybit.records import category_of, plain, public_text, side_text
+from mmframe_localvenue.bybit.tickers import ticker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,12 +19,11 @@ if TYPE_CHECKING:
     from mmframe_localvenue.bybit.orders import OrderDesk
     from mmframe_localvenue.core import Exchange, Market, PublicTrade
 
-__all__ = ["MarketData", "ticker", "trade_text_id"]
+__all__ = ["MarketData", "trade_text_id"]
 
 _LINEAR = "linear"
+_SPOT_TRADE_BASE = 2_290_000_000_000_000_000
 _CATEGORIES = (SPOT, _LINEAR, "inverse", "option")
-_FUNDING_MS = 8 * 3_600_000
-_HOUR_NS = 3_600_000_000_000
 
 
 class MarketData:
@@ -78,8 +78,8 @@ class MarketData:
         now_ms = self._exchange.clock.now_ms()
         return {
             "s": market.name,
-            "a": market.levels(Side.SELL, limit),
-            "b": market.levels(Side.BUY, limit),
+            "a": _levels(market, Side.SELL, limit),
+            "b": _levels(market, Side.BUY, limit),
             "ts": now_ms,
             "u": self._book_id(market),
             "seq": market.update_id,
@@ -104,7 +104,7 @@ class MarketData:
             "category": category,
             "list": [
                 {
-                    "execId": trade_text_id(trade),
+                    "execId": trade_text_id(market, trade),
                     "symbol": market.name,
                     "price": market.instrument.price_text(trade.price_ticks),
                     "size": market.instrument.size_text(trade.size_lots),
@@ -133,57 +133,15 @@ class MarketData:
         return [market for market in self._exchange.markets.values() if category_of(market) == category]
 
 
-def trade_text_id(trade: PublicTrade) -> str:
-    """Return a public trade's id."""
+def trade_text_id(market: Market, trade: PublicTrade) -> str:
+    """Return a public trade's id: a number on spot, a UUID on linear."""
+    if category_of(market) == SPOT:
+        return str(_SPOT_TRADE_BASE + trade.trade_id)
     return f"{trade.trade_id:08x}-0000-5000-8000-{trade.at_ns & (2**48 - 1):012x}"
 
 
-def ticker(market: Market, now_ns: int) -> dict[str, Any]:
-    """Return the ticker of a market: the last 24 hours, the touch, and on linear mark and funding."""
-    instrument = market.instrument
-    day = market.day_trades(now_ns)
-    last = market.last_price
-    ticks = [trade.price_ticks for trade in day]
-    hour_old = next((trade for trade in day if trade.at_ns >= now_ns - _HOUR_NS), None)
-    first = instrument.price(ticks[0]) if ticks else last
-    (bid, bid_lots), (ask, ask_lots) = market.best(Side.BUY), market.best(Side.SELL)
-    figures = {
-        "symbol": market.name,
-        "bid1Price": instrument.price_text(bid) if bid else "",
-        "bid1Size": instrument.size_text(bid_lots) if bid else "",
-        "ask1Price": instrument.price_text(ask) if ask else "",
-        "ask1Size": instrument.size_text(ask_lots) if ask else "",
-        "lastPrice": plain(last),
-        "prevPrice24h": plain(first),
-        "price24hPcnt": plain(((last - first) / first).quantize(Decimal("1e-6"))),
-        "highPrice24h": plain(instrument.price(max(ticks)) if ticks else last),
-        "lowPrice24h": plain(instrument.price(min(ticks)) if ticks else last),
-        "turnover24h": plain(instrument.notional_quote(1, sum(trade.price_ticks * trade.size_lots for trade in day))),
-        "volume24h": plain(instrument.size(sum(trade.size_lots for trade in day))),
-    }
-    if category_of(market) == SPOT:
-        return figures | {"usdIndexPrice": plain(last)}
-    now_ms = now_ns // 1_000_000
-    return figures | {
-        "indexPrice": plain(last),
-        "markPrice": plain(last),
-        "prevPrice1h": plain(last if hour_old is None else instrument.price(hour_old.price_ticks)),
-        "openInterest": "0",
-        "openInterestValue": "0",
-        "fundingRate": "0.0001",
-        "nextFundingTime": str((now_ms // _FUNDING_MS + 1) * _FUNDING_MS),
-        "predictedDeliveryPrice": "",
-        "basisRate": "",
-        "deliveryFeeRate": "",
-        "deliveryTime": "0",
-        "basis": "",
-        "preOpenPrice": "",
-        "preQty": "",
-        "curPreListingPhase": "",
-        "fundingIntervalHour": "8",
-        "fundingCap": "0.00375",
-        "basisRateYear": "",
-    }
+def _levels(market: Market, side: Side, count: int) -> list[tuple[str, str]]:
+    return [(public_text(market, price), public_text(market, size)) for price, size in market.levels(side, count)]
 
 
 def _limit(query: Mapping[str, str], *, default: int, most: int) -> int:
@@ -232,13 +190,17 @@ def _linear_instrument(market: Market) -> dict[str, Any]:
         "isPreListing": False,
         "preListingInfo": None,
         "riskParameters": {"priceLimitRatioX": str(LIMIT_RATIO_X), "priceLimitRatioY": str(LIMIT_RATIO_Y)},
+        "displayName": "",
         "symbolType": "",
+        "forbidUplWithdrawal": False,
+        "symbolId": market.index + 1,
     }
 
 
 def _spot_instrument(market: Market) -> dict[str, Any]:
     setup, instrument = market.setup, market.instrument
     return {
+        "symbolId": market.index + 1,
         "symbol": market.name,
         "baseCoin": instrument.base,
         "quoteCoin": instrument.quote,

@@ -340,7 +340,7 @@ class OrderDesk:
         amount = number_of(qty, "qty")
         if amount < market.setup.min_notional:
             raise BybitError(170140, "Order value exceeded lower limit.")
-        labels["quote_qty"] = str(qty)
+        labels["quote_amount"] = amount
         lots = market.lots_for_quote(side, amount)
         if lots < 1:
             raise refused(Refusal.NO_LIQUIDITY, SPOT)

@@ -14,9 +14,10 @@ import msgspec
 
 from mmframe.domain.market import Side
 from mmframe_localvenue.bybit.envelope import SPOT
-from mmframe_localvenue.bybit.market_data import ticker, trade_text_id
-from mmframe_localvenue.bybit.records import category_of, side_text
+from mmframe_localvenue.bybit.market_data import trade_text_id
+from mmframe_localvenue.bybit.records import category_of, public_text, side_text, trimmed
 from mmframe_localvenue.bybit.sessions import NO_PINGS, Session
+from mmframe_localvenue.bybit.tickers import stream_ticker, tick_direction
 from mmframe_localvenue.core import Role
 
 if TYPE_CHECKING:
@@ -34,7 +35,16 @@ _SPOT_ARGUMENTS_MAX = 10
 _ARGUMENTS_MAX_CHARACTERS = 21_000
 _TRADES_MAX = 1024
 _FIRST_UPDATE = 100_000
+_LINEAR_TRADE = ("T", "s", "S", "v", "p", "L", "i", "BT", "RPI", "seq")
+_TICKER_PAIRS = (frozenset({"bid1Price", "bid1Size"}), frozenset({"ask1Price", "ask1Size"}))
 _Levels = dict[tuple[int, int], int]
+
+
+def _head(market: Market, topic: str, kind: str, now_ms: int, *, is_level_one: bool = False) -> dict[str, Any]:
+    """Return the beginning of a message: spot and level 1 put the time before the type, so nobody may read by place."""
+    if is_level_one or category_of(market) == SPOT:
+        return {"topic": topic, "ts": now_ms, "type": kind}
+    return {"topic": topic, "type": kind, "ts": now_ms}
 
 
 class _Topic:
@@ -134,13 +144,9 @@ class _BookTopic(_Topic):
         instrument = self._market.instrument
         sides: dict[int, list[tuple[str, str]]] = {Side.BUY: [], Side.SELL: []}
         for (side, ticks), lots in levels.items():
-            size = instrument.size_text(lots) if lots else "0"
-            sides[side].append((instrument.price_text(ticks), size))
-        now_ms = self._core.clock.now_ms()
-        head: dict[str, Any] = {"topic": self.name}
-        # Spot and level 1 put the time before the type: nobody may read by position.
-        times_first = self._is_spot or self._depth == 1
-        head |= {"ts": now_ms, "type": kind} if times_first else {"type": kind, "ts": now_ms}
+            price, size = instrument.price_text(ticks), instrument.size_text(lots) if lots else "0"
+            sides[side].append((trimmed(price), trimmed(size)) if self._is_spot else (price, size))
+        head = _head(self._market, self.name, kind, self._core.clock.now_ms(), is_level_one=self._depth == 1)
         data = {
             "s": self._market.name,
             "b": sides[Side.BUY],
@@ -174,12 +180,8 @@ class _TradeTopic(_Topic):
             self._changed = anyio.Event()
             waiting, self._waiting = self._waiting, []
             for start in range(0, len(waiting), _TRADES_MAX):
-                message = {
-                    "topic": self.name,
-                    "type": "snapshot",
-                    "ts": self._core.clock.now_ms(),
-                    "data": waiting[start : start + _TRADES_MAX],
-                }
+                head = _head(self._market, self.name, "snapshot", self._core.clock.now_ms())
+                message = head | {"data": waiting[start : start + _TRADES_MAX]}
                 self.send("trade", msgspec.json.encode(message).decode())
 
     def _note(self, market: Market, trade: PublicTrade) -> None:
@@ -188,18 +190,19 @@ class _TradeTopic(_Topic):
         if not self.listeners:
             return
         record: dict[str, Any] = {
-            "i": trade_text_id(trade),
+            "i": trade_text_id(market, trade),
             "T": trade.at_ns // 1_000_000,
-            "p": market.instrument.price_text(ticks),
-            "v": market.instrument.size_text(trade.size_lots),
+            "p": public_text(market, market.instrument.price_text(ticks)),
+            "v": public_text(market, market.instrument.size_text(trade.size_lots)),
             "S": side_text(trade.taker_side),
+            "seq": market.update_id + 1,
             "s": market.name,
             "BT": False,
             "RPI": False,
-            "seq": market.update_id + 1,
         }
         if category_of(market) != SPOT:
-            record["L"] = "PlusTick" if ticks > last else "MinusTick" if ticks < last else "ZeroPlusTick"
+            record["L"] = tick_direction(ticks, last)
+            record = {name: record[name] for name in _LINEAR_TRADE}
         self._waiting.append(record)
         self._changed.set()
 
@@ -219,7 +222,7 @@ class _TickerTopic(_Topic):
     def open(self, session: Session) -> None:
         """Let a session hear the topic from its snapshot on."""
         if not self.listeners:
-            self._published = ticker(self._market, self._core.clock.now_ns())
+            self._published = stream_ticker(self._market, self._core.clock.now_ns())
         self.listeners.append(session)
         session.connection.send_data("ticker", self._text("snapshot", self._published))
 
@@ -231,8 +234,13 @@ class _TickerTopic(_Topic):
             self._changed = anyio.Event()
             if not self.listeners:
                 continue
-            now = ticker(self._market, self._core.clock.now_ns())
-            changes = {name: text for name, text in now.items() if self._published.get(name) != text}
+            now = stream_ticker(self._market, self._core.clock.now_ns())
+            changed = {name for name, text in now.items() if self._published[name] != text}
+            # Price and size of the touch travel together.
+            for pair in _TICKER_PAIRS:
+                if changed & pair:
+                    changed |= pair
+            changes = {name: text for name, text in now.items() if name in changed}
             self._published = now
             if changes and self._category == SPOT:
                 self.send("ticker", self._text("snapshot", now))
@@ -244,13 +252,12 @@ class _TickerTopic(_Topic):
             self._changed.set()
 
     def _text(self, kind: str, data: dict[str, Any]) -> str:
-        message = {
-            "topic": self.name,
-            "type": kind,
-            "data": data,
-            "cs": self._market.update_id,
-            "ts": self._core.clock.now_ms(),
-        }
+        now_ms, sequence = self._core.clock.now_ms(), self._market.update_id
+        message: dict[str, Any]
+        if self._category == SPOT:
+            message = {"topic": self.name, "ts": now_ms, "type": kind, "cs": sequence, "data": data}
+        else:
+            message = {"topic": self.name, "type": kind, "data": data, "cs": sequence, "ts": now_ms}
         return msgspec.json.encode(message).decode()
 
 
@@ -321,9 +328,9 @@ class _PublicSession(Session):
     async def on_object(self, message: dict[str, Any] | None) -> None:
         """Answer one message."""
         if message is None:
-            self._ack("", "", "error:invalid json")
+            self._ack("", None, "error:invalid json")
             return
-        operation, request_id = str(message.get("op", "")), message.get("req_id", "")
+        operation, request_id = str(message.get("op", "")), message.get("req_id")
         if operation == "ping":
             self.touch()
             self._ack("ping", request_id, "", word="pong")
@@ -370,5 +377,9 @@ class _PublicSession(Session):
         return "" if len(set(names)) == len(names) else "error:topic named twice"
 
     def _ack(self, operation: str, request_id: Any, problem: str = "", *, word: str = "") -> None:
+        # Spot repeats the operation and leaves an id out that it was not given; linear does neither.
+        word = word or (operation if self._is_spot else "")
         frame: dict[str, Any] = {"success": not problem, "ret_msg": problem or word, "conn_id": self.connection_id}
-        self.say(frame | {"req_id": request_id, "op": operation})
+        if request_id is not None or not self._is_spot:
+            frame["req_id"] = "" if request_id is None else request_id
+        self.say(frame | {"op": operation})

@@ -31,7 +31,9 @@ __all__ = [
     "order_record",
     "plain",
     "position_record",
+    "public_text",
     "side_text",
+    "trimmed",
     "wallet_record",
 ]
 
@@ -49,8 +51,17 @@ _CENT = Decimal("1e-8")
 
 def plain(number: Decimal) -> str:
     """Return a number as decimal text without trailing zeros or exponent."""
-    text = format(number, "f")
-    return text.rstrip("0").rstrip(".") or "0" if "." in text else text
+    return trimmed(format(number, "f"))
+
+
+def trimmed(text: str) -> str:
+    """Return decimal text without trailing zeros."""
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def public_text(market: Market, text: str) -> str:
+    """Return a price or size as the public streams of the market's category write it: spot leaves zeros off."""
+    return trimmed(text) if category_of(market) == SPOT else text
 
 
 def category_of(market: Market) -> str:
@@ -76,7 +87,10 @@ def link_of(order: VenueOrder) -> str:
 
 
 def order_record(order: VenueOrder) -> dict[str, Any]:
-    """Return an order as it stands."""
+    """Return an order as it stands.
+
+    A spot buy of an amount of quote coin that ends with some of it left is called cancelled, not filled.
+    """
     market = order.market
     instrument = market.instrument
     is_spot = category_of(market) == SPOT
@@ -86,6 +100,8 @@ def order_record(order: VenueOrder) -> dict[str, Any]:
     for fill in order.fills:
         fees[fill.fee_asset] = fees.get(fill.fee_asset, Decimal(0)) + fill.fee
     labels = order.labels
+    amount = labels.get("quote_amount")
+    leaves_value = leaves * order.price if amount is None else amount - order.filled_quote
     record: dict[str, Any] = {
         "symbol": market.name,
         "orderId": order_id_of(order),
@@ -99,10 +115,10 @@ def order_record(order: VenueOrder) -> dict[str, Any]:
         "timeInForce": "PostOnly" if order.is_post_only else _FORCES[order.time_in_force],
         "isLeverage": "0" if is_spot else "",
         "price": instrument.price_text(order.price_ticks) if order.price_ticks else "0",
-        "qty": labels.get("quote_qty") or instrument.size_text(order.size_lots),
+        "qty": instrument.size_text(order.size_lots) if amount is None else str(amount),
         "avgPrice": plain((order.filled_quote / filled).quantize(_CENT)) if filled else "",
         "leavesQty": instrument.size_text(order.leaves_lots),
-        "leavesValue": plain(leaves * order.price),
+        "leavesValue": plain(leaves_value),
         "cumExecQty": instrument.size_text(order.filled_lots),
         "cumExecValue": plain(order.filled_quote),
         "cumExecFee": plain(sum(fees.values(), Decimal(0))),
@@ -140,6 +156,8 @@ def order_record(order: VenueOrder) -> dict[str, Any]:
     else:
         record["createType"] = "CreateByUser"
         record["tpslMode"] = ""
+    if amount is not None and leaves_value and not order.state.is_open:
+        record |= {"orderStatus": "PartiallyFilledCanceled", "rejectReason": "EC_CancelForNoFullFill"}
     return record
 
 
@@ -169,7 +187,7 @@ def execution_record(event: OrderEvent, fill: VenueFill, sequence: int) -> dict[
         "isMaker": fill.is_maker,
         "side": side_text(fill.side),
         "orderPrice": instrument.price_text(order.price_ticks) if order.price_ticks else "0",
-        "orderQty": instrument.size_text(order.size_lots),
+        "orderQty": instrument.size_text(0 if "quote_amount" in order.labels else order.size_lots),
         "leavesQty": instrument.size_text(order.size_lots - order.filled_lots),
         "closedSize": "" if is_spot else instrument.size_text(_closed_lots(fill)),
         "orderType": "Limit" if order.price_ticks else "Market",
