@@ -137,6 +137,20 @@ async def test_trades_of_one_taker_are_told_singly_and_together(open_venue):
     ]
 
 
+async def test_the_statistics_of_a_day_come_every_second(open_venue, time):
+    async with open_venue() as (venue, client), client.stream("btcusdt@ticker", "btcusdt@miniTicker") as socket:
+        venue.god.place_other("BTCUSDT", Side.BUY, size="1.5", is_immediate=True)
+        await time.advance(1)
+        whole, mini = (await socket.next())["data"], (await socket.next())["data"]
+        shown = (await client.http.get("/api/v3/ticker/24hr", params={"symbol": "BTCUSDT"})).json()
+
+    assert (whole["e"], mini["e"]) == ("24hrTicker", "24hrMiniTicker")
+    assert (whole["c"], whole["v"], whole["n"]) == (shown["lastPrice"], shown["volume"], shown["count"])
+    assert (whole["b"], whole["A"]) == (shown["bidPrice"], shown["askQty"])
+    assert (shown["volume"], shown["count"]) == ("1.50000000", 2)
+    assert mini == {name: whole[name] for name in "Escohlvq"} | {"e": "24hrMiniTicker"}
+
+
 async def test_the_touch_is_told_when_it_changes_and_only_then(open_venue):
     async with open_venue() as (venue, client), client.stream("btcusdt@bookTicker") as socket:
         await socket.ask_list()

@@ -35,6 +35,7 @@ from mmframe_localvenue.binance.spot_orders import (
     ticket_of,
     trade_json,
 )
+from mmframe_localvenue.binance.spot_tickers import book_ticker_json, day_json
 from mmframe_localvenue.binance.streams import MarketStreams
 from mmframe_localvenue.binance.user_data import UserData
 from mmframe_localvenue.core import Heartbeat, Permission, Refusal, RefusedError, Role, Urls
@@ -247,11 +248,11 @@ class SpotDialect:
         return self._each(caller.params, lambda one: {"symbol": one.name, "price": amount(one.last_price)})
 
     def _ticker_book(self, caller: Caller) -> Any:
-        return self._each(caller.params, _book_ticker_json)
+        return self._each(caller.params, book_ticker_json)
 
     def _ticker_day(self, caller: Caller) -> Any:
         now_ns = self.core.clock.now_ns()
-        return self._each(caller.params, lambda one: _day_json(one, now_ns, caller.stamp))
+        return self._each(caller.params, lambda one: day_json(one, now_ns, caller.stamp))
 
     # Orders
 
@@ -719,50 +720,6 @@ def _public_trade_json(market: Market, trade: PublicTrade, caller: Caller) -> di
         "time": caller.stamp(trade.at_ns),
         "isBuyerMaker": trade.taker_side is Side.SELL,
         "isBestMatch": True,
-    }
-
-
-def _book_ticker_json(market: Market) -> dict[str, Any]:
-    instrument = market.instrument
-    (bid, bid_lots), (ask, ask_lots) = market.best(Side.BUY), market.best(Side.SELL)
-    return {
-        "symbol": market.name,
-        "bidPrice": amount(instrument.price(bid)),
-        "bidQty": amount(instrument.size(bid_lots)),
-        "askPrice": amount(instrument.price(ask)),
-        "askQty": amount(instrument.size(ask_lots)),
-    }
-
-
-def _day_json(market: Market, now_ns: int, stamp: Callable[[int], int]) -> dict[str, Any]:
-    instrument = market.instrument
-    trades = market.day_trades(now_ns)
-    last = market.last_price
-    prices = [instrument.price(one.price_ticks) for one in trades] or [last]
-    sizes = [instrument.size(one.size_lots) for one in trades]
-    volume = sum(sizes, Decimal(0))
-    value = sum((price * size for price, size in zip(prices, sizes, strict=False)), Decimal(0))
-    change = prices[-1] - prices[0]
-    book = _book_ticker_json(market)
-    return {
-        "symbol": market.name,
-        "priceChange": amount(change),
-        "priceChangePercent": f"{change / prices[0] * 100:.3f}",
-        "weightedAvgPrice": amount(value / volume if volume else last),
-        "prevClosePrice": amount(prices[0]),
-        "lastPrice": amount(prices[-1]),
-        "lastQty": amount(sizes[-1] if sizes else Decimal(0)),
-        **{name: book[name] for name in ("bidPrice", "bidQty", "askPrice", "askQty")},
-        "openPrice": amount(prices[0]),
-        "highPrice": amount(max(prices)),
-        "lowPrice": amount(min(prices)),
-        "volume": amount(volume),
-        "quoteVolume": amount(value),
-        "openTime": stamp(now_ns - 86_400_000_000_000),
-        "closeTime": stamp(now_ns),
-        "firstId": trades[0].trade_id if trades else -1,
-        "lastId": trades[-1].trade_id if trades else -1,
-        "count": len(trades),
     }
 
 

@@ -11,6 +11,8 @@ import attrs
 
 from mmframe.domain.market import Side
 from mmframe_localvenue.binance.commands import answer_command
+from mmframe_localvenue.binance.spot_tickers import day_json
+from mmframe_localvenue.binance.tickers import TICKER_STREAMS, ticker_event
 from mmframe_localvenue.core import DepthWindow, RateWindow
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ __all__ = ["Aggregate", "MarketStreams"]
 
 _STREAM = re.compile(
     r"(?P<symbol>[^@]+)@(?:(?P<depth>depth)(?P<levels>5|10|20)?(?:@(?P<speed>100|1000)ms)?"
-    r"|(?P<kind>trade|aggTrade|bookTicker))"
+    r"|(?P<kind>trade|aggTrade|bookTicker|ticker|miniTicker))"
 )
 _FAST_S, _SLOW_TICKS = 0.1, 10
 _MESSAGES_PER_S = 5
@@ -152,6 +154,7 @@ class MarketStreams:
                 self._publish_depth(market, tape.fast, "100")
                 if ticks % _SLOW_TICKS == 0:
                     self._publish_depth(market, tape.slow, "1000")
+                    self._publish_tickers(market)
 
     # What the markets say
 
@@ -212,6 +215,13 @@ class MarketStreams:
                     reader.tell("depth.partial", name, _partial(market, int(match["levels"])))
             elif changes:
                 reader.tell("depth", name, _diff(market, window, changes, reader.stamp))
+
+    def _publish_tickers(self, market: Market) -> None:
+        now_ns = self._core.clock.now_ns()
+        for stream in TICKER_STREAMS:
+            for reader, name in self._listening(market, stream):
+                event = ticker_event(stream, day_json(market, now_ns, reader.stamp), reader.stamp(now_ns))
+                reader.tell("day-ticker", name, event)
 
     def _listening(self, market: Market, kind: str) -> list[tuple[_Reader, str]]:
         symbol = market.name.lower()
