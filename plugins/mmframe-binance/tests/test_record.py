@@ -43,13 +43,17 @@ rest_url = "{rest_url}"
 
 
 class Player:
-    """Plays lines of a capture: what comes before the snapshot at once, the rest after the snapshot was fetched."""
+    """Plays lines of a capture: what comes before the snapshot at once, the rest after the snapshot was fetched.
+
+    Where nothing comes before it, the rest waits until the book stands: the first lines of the recording are known then.
+    """
 
     def __init__(self, frames):
         is_snapshot = [b'"lastUpdateId"' in frame[:40] for frame in frames]
         first = is_snapshot.index(True)
         self.early, self.snapshot, self.late = frames[:first], frames[first], frames[first + 1 :]
         self.fetched = threading.Event()
+        self.stands = threading.Event()
         self.over = threading.Event()
         self.drops_after = None
         self.taken_in = threading.Event()
@@ -85,7 +89,7 @@ class Player:
             try:
                 yield self
             finally:
-                for event in (self.fetched, self.over, self.taken_in):
+                for event in (self.fetched, self.stands, self.over, self.taken_in):
                     event.set()
                 rest.shutdown()
                 rest.server_close()
@@ -100,7 +104,7 @@ class Player:
         late = self.late[: self.drops_after] if number == 1 else self.late[self.drops_after or 0 :]
         for frame in self.early if number == 1 else ():
             connection.send(frame, text=True)
-        self.fetched.wait(PATIENCE_S)
+        (self.fetched if self.early else self.stands).wait(PATIENCE_S)
         for frame in late:
             connection.send(frame, text=True)
         if number == 1 and self.drops_after:
@@ -113,8 +117,9 @@ class Player:
 class Spied:
     """A feed whose batches are kept as a driver would get them; asks the recording to stop after some frames."""
 
-    def __init__(self, feed, until, stop):
+    def __init__(self, feed, player, until, stop):
         self.feed = feed
+        self.player = player
         self.until = until
         self.stop = stop
         self.rows = []
@@ -127,6 +132,8 @@ class Spied:
     def poll(self, now_ns):
         batches = self.feed.poll(now_ns)
         self.rows += rows(batches)
+        if self.rows:
+            self.player.stands.set()
         if self.until(self):
             self.stop.request("enough")
         return batches
@@ -179,7 +186,7 @@ def record(tmp_path):
             plan = compose_recording(file)
 
             def make_feed(on_frame):
-                spied.append(Spied(plan.make_feed(on_frame), until, stop))
+                spied.append(Spied(plan.make_feed(on_frame), player, until, stop))
                 return spied[-1]
 
             bounds = RecorderSettings(directory=tmp_path / "captures", **settings)

@@ -263,13 +263,13 @@ async def test_without_a_word_from_us_the_exchange_cancels_everything(rig):
 
 async def test_the_switch_is_put_off_when_nothing_rests(rig):
     async with rig.local_venue("usdm") as local:
-        async with rig.running("usdm", local, dead_man_s=5.0) as run:
+        async with rig.running("usdm", local, dead_man_s=600.0) as run:
             order = await run.rest()
             run.send(Cancel(0, order.client_id))
             await run.update(order.client_id, CANCELED)
-            wound = run.switched
+            await run.until(lambda: run.switched == 1, "the switch to be wound")
 
-        assert run.switched == wound + 1
+        assert run.switched == 2
 
 
 async def test_a_switch_that_is_off_is_never_wound(rig):

@@ -20,13 +20,13 @@ from mmframe_binance.trading.calls import (
 )
 from mmframe_binance.trading.client import Client, Done
 from mmframe_binance.trading.clock import ClockOffset
+from mmframe_binance.trading.connected import measure_clock
 from mmframe_binance.trading.filters import SymbolRules
 from mmframe_binance.trading.hosts import SPOT_HOSTS, USDM_HOSTS, chosen_url
 from mmframe_binance.trading.limits import TradingLimits
 from mmframe_binance.trading.options import SpotTradingOptions, UsdmTradingOptions
 from mmframe_binance.trading.orders import OUR_PREFIX, own_id
 from mmframe_binance.trading.signing import make_signer
-from mmframe_binance.trading.venue import measure_clock
 from mmframe_binance.trading.wire import (
     ConfigAnswer,
     ExchangeInfo,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from mmframe.domain.instrument import Instrument
     from mmframe.plugin import BuildContext
     from mmframe_binance.trading.calls import Call
-    from mmframe_binance.trading.venue import TradingProduct
+    from mmframe_binance.trading.connected import TradingProduct
 
 __all__ = ["examine"]
 

@@ -13,17 +13,12 @@ from mmframe.net.request import NotSent, OutcomeUnknown
 from mmframe.net.websocket import ServerPings, SubscriptionError, WebsocketSession
 from mmframe_binance.trading.calls import SPOT_AMEND, SPOT_CALLS, SPOT_REPLACE
 from mmframe_binance.trading.client import Done, Refused, Unclear
+from mmframe_binance.trading.connected import TradingProduct, absence_delay_ns
 from mmframe_binance.trading.errors import SPOT_ERRORS, Verdict, verdict_of
 from mmframe_binance.trading.hosts import SPOT_HOSTS, chosen_url
 from mmframe_binance.trading.orders import cancel_id
 from mmframe_binance.trading.telling import ORDER_STATUSES, Execution, amount, side_of
-from mmframe_binance.trading.venue import (
-    NOT_EXECUTED,
-    TradingProduct,
-    TradingVenue,
-    absence_delay_ns,
-    is_post_only,
-)
+from mmframe_binance.trading.venue import NOT_EXECUTED, TradingVenue, is_post_only
 from mmframe_binance.trading.wire import (
     AccountPosition,
     AmendAnswer,

@@ -31,15 +31,11 @@ from mmframe_binance.trading.calls import (
     USDM_POSITIONS,
 )
 from mmframe_binance.trading.client import Done, Refused, Unclear
+from mmframe_binance.trading.connected import TradingProduct, absence_delay_ns
 from mmframe_binance.trading.errors import USDM_ERRORS, Verdict
 from mmframe_binance.trading.hosts import USDM_HOSTS, chosen_url
 from mmframe_binance.trading.telling import MS_NS, ORDER_STATUSES, Execution, amount, side_of
-from mmframe_binance.trading.venue import (
-    TradingProduct,
-    TradingVenue,
-    absence_delay_ns,
-    is_post_only,
-)
+from mmframe_binance.trading.venue import TradingVenue, is_post_only
 from mmframe_binance.trading.wire import (
     AccountEvent,
     FuturesBalance,
