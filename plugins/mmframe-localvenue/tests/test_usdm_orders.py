@@ -313,6 +313,20 @@ async def test_a_batch_answers_each_order_by_itself(futures):
     assert (ended[0]["status"], ended[1]) == ("CANCELED", {"code": -2011, "msg": "Unknown order sent."})
 
 
+async def test_a_batch_modifies_each_order_by_itself(futures):
+    for client_id in ("f-1", "f-2"):
+        await futures.place(client_id)
+    wanted = dict(symbol="BTCUSDT", side="BUY", quantity="0.25", price="49999.50")
+    batch = json.dumps([wanted | {"origClientOrderId": name} for name in ("f-1", "f-9", "f-2")])
+
+    answers = (await futures.ask("PUT", "/fapi/v1/batchOrders", batchOrders=batch)).json()
+
+    assert [answer.get("clientOrderId", answer.get("code")) for answer in answers] == ["f-1", -2013, "f-2"]
+    assert {(str(order.price), str(order.size)) for order in futures.venue.god.open_orders()} == {
+        ("49999.50", "0.25000")
+    }
+
+
 @pytest.mark.parametrize("name", ["orderIdList", "orderidlist"])
 async def test_a_list_to_cancel_may_be_named_in_lower_case(futures, name):
     placed = (await futures.place("f-1")).json()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Trading"]
 
 _AMENDS_MAX = 10_000
-_PLACED_AT_ONCE_MAX, _CANCELED_AT_ONCE_MAX = 5, 10
+_CHANGED_AT_ONCE_MAX, _CANCELED_AT_ONCE_MAX = 5, 10
 _LISTED, _LISTED_MAX = 500, 1_000
 _PERIOD_MAX_MS = 7 * 86_400_000
 _UNKNOWN_ORDER = BinanceError(-2011, "Unknown order sent.")
@@ -77,6 +77,7 @@ class Trading:
             trade("order.amend", self._modify, "PUT", "order", 0),
             trade("order.cancel", self._cancel, "DELETE", "order"),
             trade("order.place", self._place_many, "POST", "batchOrders", 5),
+            trade("order.amend", self._modify_many, "PUT", "batchOrders", 5),
             trade("order.cancel", self._cancel_many, "DELETE", "batchOrders"),
             trade("order.cancel-all", self._cancel_all, "DELETE", "allOpenOrders"),
             trade("dead-man", self._count_down, "POST", "countdownCancelAll", 10),
@@ -106,18 +107,7 @@ class Trading:
         return {}
 
     def _place_many(self, caller: Caller) -> Any:
-        batch = _list(caller.params.required("batchOrders"), "batchOrders", dict)
-        if not 0 < len(batch) <= _PLACED_AT_ONCE_MAX:
-            raise BinanceError(-4082, f"Invalid number of batch place orders: {len(batch)}.")
-        answers = []
-        for fields in batch:
-            single = attrs.evolve(caller, params=Params({name: _text(value) for name, value in fields.items()}))
-            try:
-                answers.append(self._place(single))
-            except BinanceError as error:
-                answers.append(error.body)
-        caller.places_order = True
-        return answers
+        return _each(caller, self._place)
 
     def _ticket(self, caller: Caller, market: Market) -> Ticket:
         self._named += 1
@@ -167,6 +157,9 @@ class Trading:
         caller.places_order = True
         body = answer_json(order, caller.stamp)
         return body if modify_id is None else body | {"modifyId": modify_id}
+
+    def _modify_many(self, caller: Caller) -> Any:
+        return _each(caller, self._modify)
 
     def _amend(self, order: VenueOrder, price_ticks: int, lots: int) -> None:
         exchange = self._core.exchange
@@ -327,6 +320,22 @@ def _is_fillable(market: Market, ticket: Ticket) -> bool:
             break
         left -= lots
     return left <= 0
+
+
+def _each(caller: Caller, act: Callable[[Caller], Any]) -> list[Any]:
+    """Return the answers to the orders of `batchOrders`, each placed or modified by itself."""
+    batch = _list(caller.params.required("batchOrders"), "batchOrders", dict)
+    if not 0 < len(batch) <= _CHANGED_AT_ONCE_MAX:
+        raise BinanceError(-4082, f"Invalid number of batch place orders: {len(batch)}.")
+    answers = []
+    for fields in batch:
+        single = attrs.evolve(caller, params=Params({name: _text(value) for name, value in fields.items()}))
+        try:
+            answers.append(act(single))
+        except BinanceError as error:
+            answers.append(error.body)
+    caller.places_order = True
+    return answers
 
 
 def _response_type(params: Params) -> str:
