@@ -7,6 +7,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import anyio
+import attrs
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -173,12 +174,13 @@ async def local_venue(product, *, markets=(MARKET,), account=None, **setup):
 
 
 @contextlib.asynccontextmanager
-async def running(product, local, *, instruments=None, wait=True, **values):
+async def running(product, local, *, instruments=None, wait=True, removes_only=False, **values):
     """Run a venue against a local one; yields once it is up unless told not to wait."""
     if instruments is None:
         instruments = tuple(market.instrument(KINDS[product]) for market in local.setup.markets)
     clock = SystemClock()
     context = build_context(instruments=instruments, mode=Mode.LIVE, clock=clock)
+    context = attrs.evolve(context, removes_only=removes_only)
     venue = SPECS[product].build(options_for(product, local, **values), context)
     run = Run(venue, local, instruments)
     failures = []

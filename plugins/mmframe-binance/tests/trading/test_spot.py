@@ -792,3 +792,20 @@ async def test_an_answer_that_cannot_be_read_delays_being_up_and_ends_nothing(ri
             local.faults.next(operation, Fault.CORRUPT)
         async with rig.running("spot", local) as run:
             assert {event.reason for event in run.events if isinstance(event, VenueStatus) and not event.is_up}
+
+
+async def test_who_only_removes_orders_needs_no_grid(rig):
+    coarse = (rig.instrument(tick_size="1", lot_size="0.1"),)
+    async with rig.local_venue("spot") as local:
+        async with rig.running("spot", local) as quoting:
+            order = await quoting.rest(price="49000.37", lots=17)
+        local.god.trade_against(order.client_id, 3)
+        async with rig.running("spot", local, instruments=coarse, removes_only=True) as run:
+            run.send(QueryOpenOrders(0))
+            await run.until(lambda: bool(run.reports()), "the open orders")
+            run.send(CancelAll(0, "kill"))
+            await run.update(order.client_id, CANCELED)
+
+            assert [entry.client_id for entry in run.reports()[0].orders] == [order.client_id]
+            assert run.fills() == [], "none that the grid cannot hold"
+            assert local.god.open_orders() == []

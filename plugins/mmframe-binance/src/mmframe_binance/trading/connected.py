@@ -177,7 +177,9 @@ class ConnectedVenue:
         self._markets = {symbol: index for index, symbol in enumerate(self._symbols)}
         self._limits = TradingLimits(product.weight_a_minute, product.orders)
         self._rules: list[SymbolRules] = []
-        self._teller = Teller(self._instruments, self._symbols, self.clock, self._timing)
+        self._teller = Teller(
+            self._instruments, self._symbols, self.clock, self._timing, cuts_to_grid=context.removes_only
+        )
         self._fills = FillFetcher(
             product.calls,
             self._symbols,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mmframe.domain.market import Side
 from mmframe.domain.orders import BalanceUpdate, Fill, OrderReport, OrderStatus, OrderUpdate
+from mmframe.errors import DomainError
 from mmframe_binance.trading.orders import OUR_PREFIX, KnownOrders, own_id
 from mmframe_binance.trading.wire import WireError
 
@@ -63,6 +64,8 @@ class Teller:
         symbols: The exchange's names of them.
         clock: The exchange's clock against ours.
         timing: Our clock.
+        cuts_to_grid: Whether figures off the strategy's grid are cut to it, for who only removes orders; otherwise they
+            are errors.
 
     Attributes:
         orders: The orders that this process has had to do with.
@@ -72,7 +75,13 @@ class Teller:
     """
 
     def __init__(
-        self, instruments: tuple[Instrument, ...], symbols: Sequence[str], clock: ClockOffset, timing: Timing
+        self,
+        instruments: tuple[Instrument, ...],
+        symbols: Sequence[str],
+        clock: ClockOffset,
+        timing: Timing,
+        *,
+        cuts_to_grid: bool = False,
     ) -> None:
         self.orders = KnownOrders()
         self.last_trade_ms = [0 for _ in symbols]
@@ -82,6 +91,7 @@ class Teller:
         self._symbols = symbols
         self._clock = clock
         self._timing = timing
+        self._cuts_to_grid = cuts_to_grid
         self._events: deque[VenueEvent] = deque()
 
     def __len__(self) -> int:
@@ -213,10 +223,9 @@ class Teller:
         Raises:
             DomainError: If they are off the strategy's grid.
         """
-        instrument = self._instruments[order.market]
         order.side = side_of(side)
-        order.price_ticks = instrument.price_ticks(price)
-        order.size_lots = instrument.size_lots(size)
+        order.price_ticks = self._ticks(order.market, price)
+        order.size_lots = self.lots(order.market, size)
 
     def lots(self, market: int, size: str) -> int:
         """Return a size of ours in lots.
@@ -224,19 +233,29 @@ class Teller:
         Raises:
             DomainError: If it is off the strategy's grid.
         """
-        return self._instruments[market].size_lots(size)
+        instrument = self._instruments[market]
+        return _whole_units(size, instrument.lot_size) if self._cuts_to_grid else instrument.size_lots(size)
+
+    def _ticks(self, market: int, price: str) -> int:
+        instrument = self._instruments[market]
+        return _whole_units(price, instrument.tick_size) if self._cuts_to_grid else instrument.price_ticks(price)
 
     # Executions and money.
 
     def fill(self, order: KnownOrder, execution: Execution, receive_ns: int) -> bool:
-        """Tell one execution of an order of ours; False when it was told before.
+        """Tell one execution of an order of ours; False when it was told before, or has no place on a grid that is cut.
 
         Raises:
             DomainError: If it is off the strategy's grid.
             WireError: If its fee is no amount.
         """
         instrument = self._instruments[order.market]
-        price_ticks, lots = instrument.price_ticks(execution.price), instrument.size_lots(execution.size)
+        try:
+            price_ticks, lots = instrument.price_ticks(execution.price), instrument.size_lots(execution.size)
+        except DomainError:
+            if self._cuts_to_grid:
+                return False
+            raise
         fee = amount(execution.fee)
         # With the order's id: both sides of a trade with ourselves have the same trade id.
         if not self.orders.tell_trade(order.market, execution.trade_id, order.venue_order_id):
