@@ -45,7 +45,7 @@ rest_url = "{rest_url}"
 class Player:
     """Plays lines of a capture: what comes before the snapshot at once, the rest after the snapshot was fetched.
 
-    Where nothing comes before it, the rest waits until the book stands: the first lines of the recording are known then.
+    Where nothing comes before it, the rest waits until the book stands: then the order of the lines is known.
     """
 
     def __init__(self, frames):
