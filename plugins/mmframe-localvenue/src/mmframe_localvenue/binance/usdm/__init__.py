@@ -1,7 +1,7 @@
 """Binance USDⓈ-M futures: one-way positions in crossed margin, listen keys, and streams on three paths.
 
 What it leaves out: hedge mode (a switch that refuses orders), funding, liquidation, isolated margin (a label), algo
-orders, good-till-date and retail orders, price match, streams of candles and day figures, and the WebSocket API.
+orders, good-till-date and retail orders, price match, streams of candles, and the WebSocket API.
 
 The mark price is the middle of the book, or the last trade's price while a side is empty; the index price is the same.
 
