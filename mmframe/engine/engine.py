@@ -131,7 +131,8 @@ class Engine:
         self.is_paused = False
         self.is_stopping = False
         self._is_venue_up = capabilities.is_virtual
-        prefix = f"{client_id_prefix(settings.strategy)}-"
+        self._is_live = not capabilities.is_virtual
+        self._own_prefix = prefix = f"{client_id_prefix(settings.strategy)}-"
         self._prefix = f"{prefix}{settings.run_id}-"
         self._sequence = 0
         self._day = -1
@@ -306,6 +307,10 @@ class Engine:
     def has_live_orders(self) -> bool:
         """Tell whether any order of ours is not final."""
         return any(market.tracker.live for market in self._markets)
+
+    def is_ours(self, fill: Fill) -> bool:
+        """Tell whether an execution is of an order of this strategy: others trade on the same account too."""
+        return not self._is_live or fill.client_id.startswith(self._own_prefix)
 
     @property
     def is_confirmed_empty(self) -> bool:

@@ -193,6 +193,9 @@ class Session:
     def _on_venue_event(self, event: VenueEvent) -> None:
         engine, journal = self.engine, self.journal
         if isinstance(event, Fill):
+            if not engine.is_ours(event):
+                self._note_foreign(event)
+                return
             mid = engine.mark_half_ticks(event.market) or 2 * event.price_ticks
             # A fill that could not be recorded has happened all the same.
             if journal is not None and self._record(journal.on_fill, event, mid) is False:
@@ -205,6 +208,11 @@ class Session:
             if journal is not None and state is not None:
                 self._record(journal.on_order_update, event, state)
             self._tell("on_order_update", event)
+
+    def _note_foreign(self, fill: Fill) -> None:
+        """Say that somebody else trades on the account; where the venue keeps positions, that halts the market."""
+        symbol = self.plan.instruments[fill.market].symbol
+        _LOG.warning("foreign_fill", extra={"market": symbol, "client_id": fill.client_id, "lots": fill.size_lots})
 
     def _write_decisions(self) -> None:
         for record in self.engine.take_records():

@@ -20,6 +20,7 @@ from mmframe.domain.orders import (
     Amend,
     Cancel,
     CancelAll,
+    Fill,
     OpenOrdersReport,
     QueryOpenOrders,
     Replace,
@@ -670,3 +671,16 @@ def test_a_kill_switch_is_for_live_runs_alone(tmp_path):
     made = attrs.evolve(kept_plan(clock, venue), strategy_file=str(tmp_path / "strategy.toml"), mode=Mode.PAPER)
 
     assert run_plan(made).ended_because == "end of data"
+
+
+def test_an_execution_of_somebody_else_on_the_account_is_not_ours(caplog):
+    venue, clock = KeptVenue(), ScriptClock(START_NS)
+    session = Session(kept_plan(clock, venue))
+    begin(session)
+    fill = Fill(0, "web-1", "t9", Side.BUY, 200, 5, False, Decimal(0), "USDT", START_NS, START_NS)
+    venue._say(fill, START_NS)
+
+    session.on_venue(START_NS + SECOND_NS)
+
+    assert session.status().markets[0].fills == 0
+    assert [record.getMessage() for record in caplog.records] == ["foreign_fill"]
