@@ -80,12 +80,48 @@ def test_an_order_on_the_socket_is_signed_sorted_and_bare():
     assert list(params)[:-1] == sorted({**dict(ORDER), "apiKey": "demoKey"})
 
 
+@pytest.mark.parametrize(
+    ("fields", "signature"),
+    [
+        pytest.param(
+            {"symbol": "BTCUSDT", "side": "SELL", "quantity": "0.01000000", "price": "52000.00", "recvWindow": "100"},
+            "aa1b5712c094bc4e57c05a1a5c1fd8d88dcd628338ea863fec7b88e59fe2db24",
+            id="ASCII",
+        ),
+        pytest.param(
+            {
+                "symbol": "\uff11\uff12\uff13\uff14\uff15\uff16",
+                "side": "BUY",
+                "quantity": "1.00000000",
+                "price": "0.10000000",
+                "recvWindow": "5000",
+            },
+            "b33892ae8e687c939f4468c6268ddd4c40ac1af18ad19a064864c47bae0752cd",
+            id="beyond ASCII",
+        ),
+    ],
+)
+def test_the_exchanges_own_examples_of_the_socket_reproduce(fields, signature):
+    signer = HmacSigner("NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j")
+    common = {
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "timestamp": "1645423376532",
+        "apiKey": "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A",
+    }
+
+    params = socket_params({**fields, **common}, signer)
+
+    assert params["signature"] == signature
+    assert (params["timestamp"], params["price"]) == (1645423376532, fields["price"]), "sent as they were signed"
+
+
 def test_the_subscription_to_user_data_is_signed():
     params = socket_params({"timestamp": "1700000000000", "apiKey": "demoKey"}, DEMO)
 
     assert params == {
         "apiKey": "demoKey",
-        "timestamp": "1700000000000",
+        "timestamp": 1700000000000,
         "signature": "25d0bd09af440c8897abe1c80e517bcd31735323b39e8db6cf2dd9e1450895f2",
     }
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Ed25519Signer", "Signer", "make_signer", "require_key_type", "rest_target", "socket_params"]
 
+_NUMBERS = frozenset({"cancelOrderId", "orderId", "recvWindow", "timestamp"})
+"""Parameters that the exchange's own examples send as JSON numbers; prices and sizes are text."""
+
 Signer = Callable[[bytes], str]
 """From the payload's bytes to the signature's text."""
 
@@ -93,7 +96,7 @@ def rest_target(path: str, fields: Iterable[tuple[str, str]], signer: Signer | N
     return path.encode("ascii") + (b"?" + query if query else b"")
 
 
-def socket_params(fields: Mapping[str, str], signer: Signer) -> dict[str, str]:
+def socket_params(fields: Mapping[str, str], signer: Signer) -> dict[str, str | int]:
     """Return the parameters of a signed request on the socket, in the order in which they were signed.
 
     Args:
@@ -102,4 +105,6 @@ def socket_params(fields: Mapping[str, str], signer: Signer) -> dict[str, str]:
     """
     ordered = dict(sorted(fields.items()))
     payload = "&".join(f"{name}={value}" for name, value in ordered.items())
-    return {**ordered, "signature": signer(payload.encode())}
+    # The digits of a JSON number are those of the text.
+    params = {name: int(value) if name in _NUMBERS else value for name, value in ordered.items()}
+    return {**params, "signature": signer(payload.encode())}
