@@ -93,7 +93,7 @@ class Service:
             PublicCall("/v5/market/orderbook", "depth", market_data.orderbook),
             PublicCall("/v5/market/tickers", "ticker", market_data.tickers),
             PublicCall("/v5/market/recent-trade", "trades", market_data.trades),
-            PublicCall("/v5/market/price-limit", "price-limit", market_data.price_limit),
+            PublicCall("/v5/market/price-limit", "price-band", market_data.price_limit),
         )
         self.private_calls = (*self._order_entry(), *_reading(queries), *_settings(queries))
 
@@ -190,10 +190,10 @@ def _reading(queries: Queries) -> tuple[PrivateCall, ...]:
         ("/v5/account/wallet-balance", "account", queries.wallet, 50, ""),
         ("/v5/account/info", "account.mode", queries.account_info, 50, ""),
         ("/v5/account/fee-rate", "fees", queries.fee_rate, 10, ""),
-        ("/v5/account/user-setting-config", "settings", queries.user_settings, 5, ""),
+        ("/v5/account/user-setting-config", "account.mode", queries.user_settings, 5, ""),
         ("/v5/account/query-dcp-info", "dead-man.info", queries.dead_man_info, 5, ""),
         ("/v5/user/query-api", "permissions", queries.key_info, 10, ""),
-        ("/v5/asset/coin/query-info", "coins", queries.coins, 5, ""),
+        ("/v5/asset/coin/query-info", "account.coins", queries.coins, 5, ""),
     )
     return tuple(
         PrivateCall("GET", path, operation, run, Quota(path, limit, limit), reads_one_as=one)
@@ -203,10 +203,10 @@ def _reading(queries: Queries) -> tuple[PrivateCall, ...]:
 
 def _settings(queries: Queries) -> tuple[PrivateCall, ...]:
     table = (
-        ("/v5/account/set-limit-px-action", "settings.set", queries.set_price_action, 5),
+        ("/v5/account/set-limit-px-action", "account.set", queries.set_price_action, 5),
         ("/v5/order/disconnected-cancel-all", "dead-man", queries.set_dead_man, 5),
-        ("/v5/position/switch-mode", "position.mode", queries.switch_mode, 10),
-        ("/v5/position/set-leverage", "position.leverage", queries.set_leverage, 10),
+        ("/v5/position/switch-mode", "account.set", queries.switch_mode, 10),
+        ("/v5/position/set-leverage", "account.set", queries.set_leverage, 10),
     )
     return tuple(
         PrivateCall("POST", path, operation, run, Quota(path, limit, limit), Permission.TRADE)

@@ -184,8 +184,10 @@ class VenueSetup:
         port: 0 takes a free one.
         seed: Of the crowd; the same seed and the same orders at the same times give the same market.
         timing: Time of the venue; None is the machine's. With a clock that a test moves, nothing happens by itself.
-        order_limits: Unfilled orders an account may place, as `(seconds, count)`; None takes the dialect's.
-        weight_limit: Request weight per minute and address; None takes the dialect's.
+        order_limits: Unfilled orders an account may place, as `(seconds, count)`; None takes the dialect's. On Bybit
+            the first count is what each kind of order request may come to in a second.
+        weight_limit: Request weight per minute and address (on Bybit: requests in five seconds); None takes the
+            dialect's.
         socket_lifetime_s: Seconds after which a websocket is warned and closed; None takes the dialect's, a day or so.
     """
 
