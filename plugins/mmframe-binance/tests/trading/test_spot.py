@@ -293,6 +293,13 @@ async def test_a_clock_that_jumps_is_refused_for_certain_and_measured_anew(spot,
         assert update.reason.startswith("-1021 INVALID_TIMESTAMP")
 
 
+async def test_the_clock_is_measured_again_and_again(spot):
+    async with spot(clock_refresh_s=0.1) as run:
+        run.local.faults.skew_clock(3.0)
+        await run.until(lambda: run.venue.clock.offset_ms > 2500, "the clock to be measured")
+        await run.rest()
+
+
 # Orders.
 
 
