@@ -22,6 +22,7 @@ from mmframe.registry import compose
 from mmframe.runtime.driver import StopRequest, run_plan
 from mmframe.testing import FeedConformance, build_component, build_context, make_instrument
 from mmframe_binance import plugin
+from mmframe_binance.book import STALE_RUN_MAX
 from mmframe_binance.feed import FRAME_BYTES_MAX, LiveFeed
 from mmframe_binance.venues import SPOT, USDM
 
@@ -465,7 +466,7 @@ async def test_diffs_that_are_old_on_and_on_mean_that_the_book_has_a_wrong_id(ex
     exchange.snapshots["BTCUSDT"] = [wire.snapshot(900_000), wire.snapshot(200)]
     async with running() as driven:
         await driven.until_kinds("SNAPSHOT")
-        await exchange.say(*(wire.depth(100 + number, 100 + number) for number in range(100)))
+        await exchange.say(*(wire.depth(100, 100) for _ in range(STALE_RUN_MAX)))
         await exchange.say(wire.trade("100", "1"))
         await driven.until_kinds("SNAPSHOT", "TRADE")
         await exchange.say(wire.depth(200, 200), wire.depth(201, 201))

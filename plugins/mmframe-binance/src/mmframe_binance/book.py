@@ -26,9 +26,9 @@ __all__ = ["HELD_UPDATES_MAX", "STALE_RUN_MAX", "BookCounts", "SymbolBook"]
 HELD_UPDATES_MAX = 10_000
 """Diffs that wait for a snapshot; at the bound the oldest goes, and a snapshot must be newer than it."""
 
-STALE_RUN_MAX = 100
-"""Diffs that may be old in a row: more than two connections that overlap are apart. Further ones void the book, because
-then it is the book's own id that is wrong."""
+STALE_RUN_MAX = 250
+"""Diffs that may be old in a row: more than two connections that overlap are apart, and more than come while the stream
+catches up with a snapshot. Further ones void the book, because then it is the book's own id that is wrong."""
 
 _NS_PER_MS = 1_000_000
 _MICROSECONDS_FROM = 10**15
