@@ -37,8 +37,8 @@ Diffs and trades of all markets over combined streams, snapshots over REST, no k
 and the diffs that follow it join by the product's own rule. A gap, a lost connection, an unreadable diff or an overflow
 of the queue voids it (GAP) until the next snapshot; snapshots are fetched one at a time within a weight budget. Before
 the exchange's own cut a new connection takes over from the old one, and what both tell counts once. The best bid and
-ask can be held against `bookTicker`. `mmframe record` writes what it receives for `binance/capture`. The exchange is not
-asked for tick and lot sizes: the strategy file must say `tick_size` and `lot_size` of each market.
+ask can be held against `bookTicker`. `mmframe record` writes what it receives for `binance/capture`. The exchange is
+not asked for tick and lot sizes: the strategy file must say `tick_size` and `lot_size` of each market.
 
 Source: the exchange's documentation of market streams and of managing a local order book.
 """
