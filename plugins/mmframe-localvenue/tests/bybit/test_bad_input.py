@@ -62,6 +62,7 @@ QUERIES = {
     "/v5/market/tickers": "category symbol",
     "/v5/market/recent-trade": "category symbol limit",
     "/v5/market/price-limit": "category symbol",
+    "/v5/market/kline": "category symbol interval start end limit",
 }
 
 

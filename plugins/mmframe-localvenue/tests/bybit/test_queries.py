@@ -254,6 +254,29 @@ async def test_book_trades_and_ticker_agree_with_the_market(venue, client):
     assert ticker["volume24h"] == "1.500"
 
 
+async def test_candles_are_made_of_trades_and_repeat_the_last_close(venue, client, time):
+    ask = {"category": "linear", "symbol": "BTCUSDT", "interval": "1"}
+    minute = time.now_ms // 60_000 * 60_000
+    venue.god.place_other("BTC/USDT:linear", Side.BUY, size="1.5")
+    await time.advance(120)
+    venue.god.place_other("BTC/USDT:linear", Side.SELL, size="0.5")
+
+    told = (await client.ask("/v5/market/kline", **ask))["result"]
+    newest = (await client.ask("/v5/market/kline", limit=1, **ask))["result"]["list"]
+    first = (await client.ask("/v5/market/kline", start=minute, end=minute, **ask))["result"]["list"]
+    before = (await client.ask("/v5/market/kline", end=minute - 1, **ask))["result"]["list"]
+    unknown = await client.ask("/v5/market/kline", **ask | {"interval": "7"})
+
+    assert (told["category"], told["symbol"]) == ("linear", "BTCUSDT")
+    assert told["list"] == [
+        [str(minute + 120_000), "49999.9", "49999.9", "49999.9", "49999.9", "0.5", "24999.95"],
+        [str(minute + 60_000), "50000.2", "50000.2", "50000.2", "50000.2", "0", "0"],
+        [str(minute), "50000.1", "50000.2", "50000.1", "50000.2", "1.5", "75000.2"],
+    ]
+    assert (newest, first, before) == (told["list"][:1], told["list"][2:], [])
+    assert unknown["retCode"] == 10001
+
+
 async def test_categories_without_markets_are_empty_and_unknown_ones_refused(client):
     empty = await client.ask("/v5/market/instruments-info", category="option")
     unknown = await client.ask("/v5/market/instruments-info", category="future")

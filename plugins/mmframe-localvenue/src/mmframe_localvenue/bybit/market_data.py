@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from mmframe.domain.market import Side
+from mmframe_localvenue.bybit.candles import candles, interval_ms
 from mmframe_localvenue.bybit.envelope import SPOT, BybitError
 from mmframe_localvenue.bybit.orders import LIMIT_RATIO_X, LIMIT_RATIO_Y, price_limits
 from mmframe_localvenue.bybit.params import category_in, integer_of
@@ -92,6 +93,21 @@ class MarketData:
         markets = [self._desk.market(category, query["symbol"])] if query.get("symbol") else self._markets(category)
         now_ns = self._exchange.clock.now_ns()
         return {"category": category, "list": [ticker(market, now_ns) for market in markets]}
+
+    def candles(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Answer `market/kline`; linear is meant where no category is given."""
+        category = query.get("category") or _LINEAR
+        market = self._desk.market(category, query.get("symbol"))
+        length_ms = interval_ms(query.get("interval", ""))
+        now_ms = self._exchange.clock.now_ms()
+        rows = candles(
+            market,
+            length_ms,
+            since_ms=integer_of(query.get("start") or "0", "start"),
+            until_ms=min(now_ms, integer_of(query.get("end") or str(now_ms), "end")),
+            most=_limit(query, default=200, most=1000),
+        )
+        return {"category": category, "symbol": market.name, "list": rows}
 
     def trades(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Answer `market/recent-trade`, newest first."""

@@ -93,6 +93,7 @@ class Service:
             PublicCall("/v5/market/orderbook", "depth", market_data.orderbook),
             PublicCall("/v5/market/tickers", "ticker", market_data.tickers),
             PublicCall("/v5/market/recent-trade", "trades", market_data.trades),
+            PublicCall("/v5/market/kline", "candles", market_data.candles),
             PublicCall("/v5/market/price-limit", "price-band", market_data.price_limit),
         )
         self.private_calls = (*self._order_entry(), *_reading(queries), *_settings(queries))
