@@ -674,7 +674,7 @@ async def test_a_ban_takes_it_down_and_lets_nothing_pass_until_it_is_over(spot):
 
 async def test_orders_beyond_the_limit_are_refused_without_being_sent(rig):
     async with (
-        rig.local_venue("spot", order_limits=((10, 2), (86_400, 100))) as local,
+        rig.local_venue("spot", order_limits=((86_400, 2),)) as local,
         rig.running("spot", local) as run,
     ):
         actions = [run.submit(price=str(48_000 + number)) for number in range(3)]
@@ -779,16 +779,14 @@ async def test_nothing_that_is_written_shows_key_or_signature(rig, caplog):
 
 
 async def test_what_waits_for_room_is_not_sent_once_everything_is_to_be_cancelled(rig):
-    limits = ((1, 1), (86_400, 100))
-    async with rig.local_venue("spot", order_limits=limits) as local, rig.running("spot", local) as run:
+    async with rig.local_venue("spot") as local, rig.running("spot", local) as run:
         first = await run.rest()
         waiting = run.submit(price="48000")
-        await anyio.lowlevel.checkpoint()
         run.send(CancelAll(0, "stop"))
         await run.update(first.client_id, CANCELED)
         update = await run.update(waiting.client_id, REJECTED)
 
-        assert update.reason in {"everything is being cancelled", "no room in the rate limits within 0.5 s"}
+        assert update.reason == "everything is being cancelled"
         assert local.god.open_orders() == []
         assert len(local.god.requests_of("order.place")) == 1
 

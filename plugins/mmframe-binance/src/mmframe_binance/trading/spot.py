@@ -198,7 +198,7 @@ class SpotVenue(TradingVenue):
     async def _fetch_account(self) -> None:
         outcome = await self._asking.ask(SPOT_CALLS.account, {"omitZeroBalances": "true"})
         account = decoded(self._required(outcome, "account"), SpotAccount, "account")
-        if not account.can_trade and not self._has_been_up:
+        if not account.can_trade and not self._has_been_up and not self._removes_only:
             msg = "account: expected one that can trade, was one that cannot"
             raise VenueError(msg, hint="allow spot trading for the key, or use another one")
         now_ns = self._timing.now_ns()

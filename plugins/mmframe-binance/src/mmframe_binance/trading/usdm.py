@@ -137,13 +137,13 @@ class UsdmVenue(TradingVenue):
     def _start(self, tasks: TaskGroup) -> None:
         tasks.start_soon(self._session.run)
         tasks.start_soon(self._keep_listen_key)
-        if self._dead_man_s > 0:
+        if self._dead_man_s > 0 and not self._removes_only:
             tasks.start_soon(self._wind_switch)
 
     async def _leave(self) -> None:
         """Put the dead-man switch off when nothing of ours rests; otherwise it is there for just this."""
         is_clean = all(next(self._teller.orders.live(market), None) is None for market in range(len(self._symbols)))
-        if self._dead_man_s > 0 and self._has_been_up and is_clean:
+        if self._dead_man_s > 0 and self._has_been_up and is_clean and not self._removes_only:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_LEAVE_S):
                 await self._set_switch(0)
 
@@ -225,7 +225,7 @@ class UsdmVenue(TradingVenue):
     # Coming up.
 
     async def _fetch_account(self) -> None:
-        if not self._has_been_up:
+        if not self._has_been_up and not self._removes_only:
             await self._require_one_way()
         outcome = await self._asking.ask(USDM_CALLS.account, {})
         now_ns = self._timing.now_ns()
