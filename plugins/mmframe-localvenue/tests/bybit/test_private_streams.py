@@ -35,6 +35,19 @@ async def test_a_wrong_log_on_says_why(venue, client, change, word):
     assert answer["ret_msg"].endswith(word)
 
 
+@pytest.mark.parametrize("fault", [Fault.UNKNOWN_NOT_DONE, Fault.THROTTLED, Fault.BANNED])
+async def test_a_log_on_can_fail_for_no_fault_of_the_client(venue, client, fault):
+    venue.faults.next("user-stream.open", fault)
+    venue.faults.next("session", fault)
+
+    async with client.socket(venue.private_url) as private, client.socket(venue.ws_api_url) as trade:
+        refused, told = await private.log_on(), await trade.log_on()
+        accepted = await private.log_on()
+
+    assert (refused["success"], bool(refused["ret_msg"]), told["retCode"] > 0) == (False, True, True)
+    assert accepted["success"] is True
+
+
 @pytest.mark.parametrize(
     ("topics", "is_good"),
     [

@@ -282,3 +282,56 @@ async def test_categories_without_markets_are_empty_and_unknown_ones_refused(cli
     unknown = await client.ask("/v5/market/instruments-info", category="future")
 
     assert (empty["retCode"], empty["result"]["list"], unknown["retCode"]) == (0, [], 10001)
+
+
+@pytest.mark.parametrize("path", ["order/realtime", "order/history", "execution/list", "position/list"])
+async def test_an_account_has_nothing_in_categories_without_markets(client, path):
+    await client.create(price="50000.1")
+
+    answer = await client.get(f"/v5/{path}", category="inverse", symbol="BTCUSD")
+
+    assert (answer["retCode"], answer["result"]["list"], answer["result"]["category"]) == (0, [], "inverse")
+
+
+async def test_the_history_is_narrowed_by_what_an_order_is(client):
+    await client.create("gone")
+    await client.cancel("gone")
+    await client.create("full", price="50000.1")
+
+    async def links(**filters):
+        listed = (await client.get("/v5/order/history", category="linear", **filters))["result"]["list"]
+        return [one["orderLinkId"] for one in listed]
+
+    assert await links(orderStatus="Filled") == await links(baseCoin="BTC", orderLinkId="full") == ["full"]
+    assert await links(settleCoin="USDT") == ["full", "gone"]
+    assert await links(symbol="ETHUSDT") == await links(settleCoin="USDC") == []
+
+
+async def test_what_happens_to_prices_beyond_the_limit_can_be_read_back(client):
+    before = (await client.get("/v5/account/user-setting-config"))["result"]
+    await client.post("/v5/account/set-limit-px-action", category="linear", modifyEnable=False)
+    after = (await client.get("/v5/account/user-setting-config"))["result"]
+
+    assert (before["lpaSpot"], before["lpaPerp"]) == (False, True)
+    assert (after["lpaSpot"], after["lpaPerp"]) == (False, False)
+
+
+async def test_the_coins_are_those_of_the_wallet(client):
+    every = (await client.get("/v5/asset/coin/query-info"))["result"]["rows"]
+    one = (await client.get("/v5/asset/coin/query-info", coin="BTC"))["result"]["rows"]
+
+    assert [row["coin"] for row in every] == ["USDT", "BTC", "ETH"]
+    assert [row["coin"] for row in one] == ["BTC"]
+
+
+@pytest.mark.parametrize(
+    ("hand", "cancel_type", "reason"),
+    [("cancel", "CancelByUser", "EC_PerCancelRequest"), ("expire", "CancelByAdmin", "EC_NoError")],
+)
+async def test_an_order_that_others_end_says_who_did(venue, client, hand, cancel_type, reason):
+    await client.create()
+
+    getattr(venue.god, hand)("a-1")
+    (order,) = await client.realtime(orderLinkId="a-1")
+
+    assert (order["orderStatus"], order["cancelType"], order["rejectReason"]) == ("Cancelled", cancel_type, reason)

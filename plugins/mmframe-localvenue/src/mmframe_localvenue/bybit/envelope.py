@@ -12,7 +12,7 @@ from mmframe_localvenue.core import Refusal, Reply
 if TYPE_CHECKING:
     from mmframe_localvenue.core import Injection, VenueClock
 
-__all__ = ["SPOT", "BybitError", "BybitWords", "Outcome", "refused", "reply", "socket_frame"]
+__all__ = ["SPOT", "BybitError", "BybitWords", "Outcome", "body_of", "refused", "reply", "socket_frame"]
 
 SPOT = "spot"
 _OK = "OK"
@@ -103,12 +103,18 @@ def reply(outcome: Outcome, now_ms: int, headers: dict[str, str] | None = None) 
     return Reply(200, msgspec.json.encode(body).decode(), headers or {}, outcome.code)
 
 
+def body_of(answer: Reply) -> dict[str, Any]:
+    """Return the envelope of a REST answer; of a proxy's refusal, which has none, an empty one with its code."""
+    try:
+        body: dict[str, Any] = msgspec.json.decode(answer.text)
+    except msgspec.DecodeError:
+        return {"retCode": answer.code, "retMsg": answer.text, "result": {}, "retExtInfo": {}}
+    return body
+
+
 def socket_frame(answer: Reply, *, request_id: str | None, operation: str, connection_id: str) -> str:
     """Return a REST answer as the trade socket gives it: `data` for `result`, the headers inside."""
-    try:
-        body = msgspec.json.decode(answer.text)
-    except msgspec.DecodeError:  # A refusal of the proxy before the service: HTML over REST, a code over the socket.
-        body = {"retCode": answer.code, "retMsg": "", "result": {}, "retExtInfo": {}}
+    body = body_of(answer)
     frame: dict[str, Any] = {} if request_id is None else {"reqId": request_id}
     frame |= {
         "retCode": body["retCode"],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mmframe_localvenue.bybit.auth import log_on
-from mmframe_localvenue.bybit.envelope import BybitError, BybitWords, Outcome, reply
+from mmframe_localvenue.bybit.envelope import BybitError, BybitWords, Outcome, body_of, reply
 from mmframe_localvenue.bybit.news import PRIVATE_TOPICS
 from mmframe_localvenue.bybit.sessions import NO_PINGS, Session
 from mmframe_localvenue.core import Reply, RequestSeen, Role
@@ -102,9 +102,7 @@ class _PrivateSession(Session):
             "conn_id": self.connection_id,
         }
         if answer.code:
-            frame["ret_msg"] = (
-                "Params Error" if answer.code == 10001 else str(msgspec.json.decode(answer.text)["retMsg"])
-            )
+            frame["ret_msg"] = str(body_of(answer)["retMsg"])
         if request_id is not None:
             frame["req_id"] = request_id
         return msgspec.json.encode(frame).decode()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mmframe_localvenue.bybit.auth import Caller, check_time, log_on
-from mmframe_localvenue.bybit.envelope import BybitError, BybitWords, Outcome, reply, socket_frame
+from mmframe_localvenue.bybit.envelope import BybitError, BybitWords, Outcome, body_of, reply, socket_frame
 from mmframe_localvenue.bybit.orders import BATCH_MAX
 from mmframe_localvenue.bybit.params import category_in
 from mmframe_localvenue.bybit.sessions import NO_PINGS, Session
@@ -99,9 +99,9 @@ class _TradeSession(Session):
             return reply(outcome, self._core.clock.now_ms())
 
         def frame(answer: Reply) -> str:
-            words = msgspec.json.decode(answer.text) if answer.text.startswith("{") else {"retMsg": ""}
             body: dict[str, Any] = {} if request_id is None else {"reqId": request_id}
-            body |= {"retCode": answer.code, "retMsg": words["retMsg"], "op": "auth", "connId": self.connection_id}
+            message = body_of(answer)["retMsg"]
+            body |= {"retCode": answer.code, "retMsg": message, "op": "auth", "connId": self.connection_id}
             return msgspec.json.encode(body).decode()
 
         delivery = await self._core.answer(seen, carry_out, self._words)
