@@ -689,13 +689,17 @@ async def test_a_queue_that_is_full_refuses_at_once(rig):
     context = build_context(mode=Mode.LIVE, instruments=(rig.instrument(),))
     options = rig.SPECS["spot"].options(api_key=Secret("k", "test"), api_secret=Secret("s", "test"))
     venue = rig.SPECS["spot"].build(options, context)
-    for number in range(256):
+    for number in range(257):
         venue.execute(approve(QueryOrder(0, f"mm-{number}")), 1)
+    for _ in range(256):
+        venue.execute(approve(Cancel(0, "mm-1")), 1)
+    assert venue.poll(1) == [], "cancels have room of their own"
 
     venue.execute(approve(Cancel(0, "mm-1")), 1)
 
     (update,) = venue.poll(1)
-    assert (update.status, update.reason) == (UNCHANGED, "256 requests wait already")
+    assert (update.status, update.reason) == (UNCHANGED, "512 requests wait already")
+    assert venue.counts.unanswered_queries == 1
 
 
 # The doctor.

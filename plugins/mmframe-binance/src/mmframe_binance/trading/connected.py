@@ -60,7 +60,7 @@ __all__ = ["ConnectedVenue", "TradingProduct", "VenueCounts", "absence_delay_ns"
 _SECOND_NS = 1_000_000_000
 
 _QUEUED_MAX = 256
-"""Requests that wait to be sent; at the bound a further one is refused at once."""
+"""Requests that wait to be sent, cancels as many again; at the bound a further one is refused at once."""
 
 _IN_FLIGHT_MAX = 64
 """Requests under way; cancels may be as many again."""
@@ -229,15 +229,17 @@ class ConnectedVenue:
         if isinstance(action, _ADDS_RISK) and not self._is_up:
             self._refuse(action, f"the venue is down: {self._down_reason or 'no private stream'}", now_ns)
             return
-        if sum(len(queue) for queue in self._queues.values()) >= _QUEUED_MAX:
-            self._refuse(action, f"{_QUEUED_MAX} requests wait already", now_ns)
+        lane = _LANES[type(action)]
+        waiting = sum(len(queue) for queue in self._queues.values())
+        if waiting >= (2 * _QUEUED_MAX if lane is Lane.CANCEL else _QUEUED_MAX):
+            self._refuse(action, f"{waiting} requests wait already", now_ns)
             return
         if isinstance(action, CancelAll):
             for market in self._markets_of(action.market):
                 self._waves[market] += 1
         elif isinstance(action, _ADDS_RISK):
             self._wave_of[action] = self._waves[action.market]
-        self._queues[_LANES[type(action)]].append(action)
+        self._queues[lane].append(action)
         self._work.set()
 
     def poll(self, now_ns: int) -> Sequence[VenueEvent]:  # noqa: ARG002 - a live venue knows no future
