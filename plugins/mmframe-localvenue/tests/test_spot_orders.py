@@ -525,3 +525,16 @@ async def test_user_data_ends_on_request_and_says_so(venue, client):
         assert ended["e"] == "eventStreamTerminated"
         assert (answer["id"], answer["result"]) == (7, {})
         assert inactive["error"]["code"] == -2036
+
+
+async def test_the_fees_of_one_symbol_or_of_all_can_be_asked_for(open_venue):
+    account = AccountSetup(maker_fee=Decimal("-0.0001"), taker_fee=Decimal("0.0005"))
+    markets = (MarketSetup(), MarketSetup("ETH/USDT", price=Decimal(2_500)))
+    async with open_venue(accounts=(account,), markets=markets) as (_, client):
+        everything = (await client.signed("GET", "/sapi/v1/asset/tradeFee")).json()
+        one = (await client.signed("GET", "/sapi/v1/asset/tradeFee", symbol="ETHUSDT")).json()
+        unknown = (await client.signed("GET", "/sapi/v1/asset/tradeFee", symbol="NOPE")).json()
+
+    assert [fee["symbol"] for fee in everything] == ["BTCUSDT", "ETHUSDT"]
+    assert one == [{"symbol": "ETHUSDT", "makerCommission": "-0.0001", "takerCommission": "0.0005"}]
+    assert unknown["code"] == -1121

@@ -186,6 +186,7 @@ class SpotDialect:
             query("permissions", self._restrictions, "/sapi/v1/account/apiRestrictions", "", 1),
             # General clients ask for these before they trade; there is no margin here.
             query("account", self._assets, "/sapi/v1/capital/config/getall", "", 10),
+            query("account", self._trade_fees, "/sapi/v1/asset/tradeFee", "", 1),
             Call("info", lambda _: [], ("GET", "/sapi/v1/margin/allPairs"), "", Security.MARKET_DATA),
             query("info", lambda _: [], "/sapi/v1/margin/isolated/allPairs", "", 10),
         ]
@@ -449,6 +450,12 @@ class SpotDialect:
             "taxCommission": none,
             "discount": self._discount(caller.account),
         }
+
+    def _trade_fees(self, caller: Caller) -> Any:
+        params, setup = caller.params, caller.account.setup
+        markets = [self._market(params)] if "symbol" in params else self.exchange.markets.values()
+        fees = {"makerCommission": format(setup.maker_fee, "f"), "takerCommission": format(setup.taker_fee, "f")}
+        return [{"symbol": market.name} | fees for market in markets]
 
     def _order_counts(self, caller: Caller) -> Any:
         return self.gateway.order_counts(caller.account)
