@@ -36,6 +36,7 @@ from mmframe_localvenue.core.faults import ANY, Fault, FaultScript, Injection
 from mmframe_localvenue.core.god import GodView, RequestSeen
 from mmframe_localvenue.core.market import BookChange, Market, PublicTrade
 from mmframe_localvenue.core.orders import (
+    Funding,
     OrderEvent,
     OrderEventKind,
     OrderState,
@@ -73,6 +74,7 @@ __all__ = [
     "Exchange",
     "Fault",
     "FaultScript",
+    "Funding",
     "GodView",
     "Heartbeat",
     "Injection",

@@ -19,6 +19,7 @@ from mmframe.domain.orders import OrderStatus, TimeInForce
 from mmframe_localvenue.core.accounts import Account, Balance
 from mmframe_localvenue.core.market import Market
 from mmframe_localvenue.core.orders import (
+    Funding,
     OrderEvent,
     OrderEventKind,
     OrderState,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Exchange", "VenueClock"]
 
 _FIRST_ORDER_ID = 1_000_000
+_MONEY_STEP = Decimal("1e-8")
 _TAKER_RETURN, _MAKER_RETURN = -1, -5
 """Unfilled orders that a first fill gives back on spot; derivatives count orders, filled or not."""
 
@@ -81,6 +83,7 @@ class Exchange:
         accounts: By name.
         on_order: Called with each `OrderEvent` of any account.
         on_balances: Called with an account, the assets that changed, and the time.
+        on_funding: Called with each `Funding` of a position.
         on_change: Called after everything that happened: for those who wait for a condition.
     """
 
@@ -108,6 +111,7 @@ class Exchange:
         self.accounts = {one.name: Account(one, kinds, limits) for one in setup.accounts}
         self.on_order: list[Callable[[OrderEvent], None]] = []
         self.on_balances: list[Callable[[Account, frozenset[str], int], None]] = []
+        self.on_funding: list[Callable[[Funding], None]] = []
         self.on_change: list[Callable[[], None]] = []
         self._by_engine: dict[tuple[int, int], VenueOrder] = {}
         self._last_order_id = _FIRST_ORDER_ID
@@ -313,6 +317,22 @@ class Exchange:
         account.money.balances.setdefault(asset, Balance()).free += amount
         self._touch(account, {asset})
         self._tell_balances(self.clock.now_ns())
+
+    def fund(self, market: Market, rate: Decimal) -> None:
+        """Settle funding: each position in the market pays (or gets) `rate` of its value at the last price."""
+        now_ns, price, asset = self.clock.now_ns(), market.last_price, market.instrument.quote
+        for account in self.accounts.values():
+            position = account.money.positions.get(market.index)
+            if position is None or not position.size_lots:
+                continue
+            paid = (market.instrument.size(position.size_lots) * price * rate).quantize(_MONEY_STEP)
+            account.money.balances.setdefault(asset, Balance()).free -= paid
+            self._touch(account, {asset})
+            self._last_event += 1
+            funding = Funding(account, market, position.size_lots, price, rate, paid, now_ns, self._last_event)
+            for hear in self.on_funding:
+                hear(funding)
+        self._tell_balances(now_ns)
 
     async def run_crowd(self) -> None:
         """Let crowds and recordings go on as their time comes, until cancelled."""

@@ -230,6 +230,10 @@ class GodView:
         """Change a free balance from outside."""
         self._exchange.deposit(self.account(account), asset, amount)
 
+    def fund(self, symbol: str, rate: str | Decimal) -> None:
+        """Settle funding in a derivatives market: longs pay `rate` of their position's value, shorts get it."""
+        self._exchange.fund(self.market(symbol), Decimal(rate))
+
     def set_trading(self, symbol: str, *, is_trading: bool) -> None:
         """Halt or reopen a market."""
         self.market(symbol).is_trading = is_trading

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mmframe_localvenue.core.market import Market
 
 __all__ = [
+    "Funding",
     "OrderEvent",
     "OrderEventKind",
     "OrderState",
@@ -212,6 +213,28 @@ class VenueFill:
     def size(self) -> Decimal:
         """Return the size in base units."""
         return self.order.market.instrument.size(self.size_lots)
+
+
+@attrs.frozen
+class Funding:
+    """What holding a position through a funding time cost one account.
+
+    Attributes:
+        size_lots: Of the position, signed; long is positive.
+        price: Mark price that it was valued at.
+        rate: Longs pay a positive one to shorts.
+        paid: In the settlement asset; negative was received.
+        number: As `OrderEvent.number`.
+    """
+
+    account: Account = attrs.field(repr=False)
+    market: Market = attrs.field(repr=False)
+    size_lots: int
+    price: Decimal
+    rate: Decimal
+    paid: Decimal
+    at_ns: int
+    number: int
 
 
 @attrs.frozen
