@@ -143,8 +143,8 @@ async def test_self_match_prevention_follows_the_incoming_order(venue, client, p
     assert (rest["orderStatus"], come["orderStatus"]) == (resting, incoming)
     for order in (rest, come):
         assert order["cancelType"] == ("CancelBySmp" if order["orderStatus"] == "Cancelled" else "UNKNOWN")
-    if resting == "Cancelled":
-        assert rest["smpOrderId"] == come["orderId"]
+    for order, other in ((rest, come), (come, rest)):
+        assert order["smpOrderId"] == (other["orderId"] if order["orderStatus"] == "Cancelled" else "")
 
 
 @pytest.mark.parametrize(("category", "code"), [("linear", 110072), ("spot", 170141)])

@@ -134,6 +134,28 @@ async def test_wallet_and_position_follow_the_money(venue, client):
     assert Decimal(paid["coin"][0]["walletBalance"]) == venue.god.balance("USDT") < Decimal(1_000_000)
 
 
+async def test_funding_is_an_execution_of_no_order_that_moves_cash_alone(venue, client):
+    await client.create(price="50000.1", qty="0.4")
+    before = venue.god.balance("USDT")
+
+    async with client.private("execution", "execution.fast", "wallet", "position", "order") as socket:
+        venue.god.fund("BTC/USDT:linear", "0.0001")
+        messages = {}
+        for _ in range(3):
+            message = await socket.next()
+            messages[message["topic"]] = message["data"][0]
+        listed = (await client.get("/v5/execution/list", category="linear", execType="Funding"))["result"]["list"]
+    fee = messages["execution"]
+
+    assert set(messages) == {"execution", "position", "wallet"}
+    assert (fee["execType"], fee["orderType"], fee["orderLinkId"]) == ("Funding", "UNKNOWN", "")
+    assert (fee["side"], fee["execQty"], fee["feeRate"]) == ("Buy", "0.400", "0.0001")
+    assert before - venue.god.balance("USDT") == Decimal(fee["execFee"]) == Decimal("0.4") * Decimal("50000.1") / 10_000
+    assert messages["position"]["size"] == "0.400"
+    assert [{"category": "linear"} | one for one in listed] == [fee]
+    assert len(venue.god.fills()) == 1
+
+
 async def test_accounts_hear_nothing_of_each_other(open_venue):
     other = AccountSetup(name="other", keys=(ApiKey("other-key", "other-secret"),))
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from mmframe_localvenue.bybit.records import category_of, execution_record, link_of, order_id_of
+from mmframe_localvenue.bybit.records import category_of, execution_record, funding_record, link_of, order_id_of
 from mmframe_localvenue.core import OrderEventKind
 
 if TYPE_CHECKING:
-    from mmframe_localvenue.core import Account, Exchange, OrderEvent, VenueOrder
+    from mmframe_localvenue.core import Account, Exchange, Funding, OrderEvent, VenueOrder
 
 __all__ = ["ExecutionNote", "Ledger"]
 
@@ -64,6 +64,13 @@ class Ledger:
             return None
         record = execution_record(event, event.fill, order.market.update_id + 1)
         self._executions[account].appendleft(ExecutionNote(event.number, category, event.at_ns // 1_000_000, record))
+        return record
+
+    def hear_funding(self, funding: Funding) -> dict[str, Any]:
+        """Remember a funding settlement and return the execution's record."""
+        record = funding_record(funding)
+        note = ExecutionNote(funding.number, category_of(funding.market), funding.at_ns // 1_000_000, record)
+        self._executions[funding.account.name].appendleft(note)
         return record
 
     def is_link_used(self, account: Account, category: str, link: str) -> bool:

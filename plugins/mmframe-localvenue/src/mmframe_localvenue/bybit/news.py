@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mmframe_localvenue.bybit.ledger import Ledger
     from mmframe_localvenue.bybit.sessions import Session
-    from mmframe_localvenue.core import Account, Core, Market, OrderEvent, VenueOrder
+    from mmframe_localvenue.core import Account, Core, Funding, Market, OrderEvent, VenueOrder
 
 __all__ = ["PRIVATE_TOPICS", "News"]
 
@@ -82,11 +82,11 @@ class News:
         self._is_in_request = False
         self._orders_first = False
         self._number = 0
-        self._last_new: VenueOrder | None = None
         self._waiting: list[Callable[[], None]] = []
         self._wake = anyio.Event()
         core.exchange.on_order.append(self._hear_order)
         core.exchange.on_balances.append(self._hear_balances)
+        core.exchange.on_funding.append(self._hear_funding)
         core.exchange.on_change.append(self._end_piece)
 
     def subscribe(self, session: Session, topics: set[str]) -> None:
@@ -105,7 +105,6 @@ class News:
             yield
         finally:
             self._is_in_request = False
-            self._last_new = None
             self._end_piece()
 
     def tell_lost_cancel(self, order: VenueOrder) -> None:
@@ -144,9 +143,7 @@ class News:
     def _label(self, event: OrderEvent) -> None:
         """Note on the order why it ended, in the exchange's words."""
         order, labels = event.order, event.order.labels
-        if event.kind is OrderEventKind.NEW:
-            self._last_new = order
-        elif event.kind is OrderEventKind.EXPIRED:
+        if event.kind is OrderEventKind.EXPIRED:
             reason = {
                 Reject.WOULD_TAKE.value: "EC_PostOnlyWillTakeLiquidity",
                 Reject.NOT_FILLABLE.value: "EC_CancelForNoFullFill",
@@ -161,10 +158,15 @@ class News:
         elif event.kind is OrderEventKind.CANCELED and not labels.get("cancel_type"):
             labels |= {"cancel_type": "CancelByUser", "reject_reason": "EC_PerCancelRequest"}
         elif event.kind is OrderEventKind.SELF_TRADE:
-            other = self._last_new
             labels["cancel_type"] = "CancelBySmp"
-            if other is not None and other is not order:
+            other = order.account.orders.get(event.counter_order_id)
+            if other is not None:
                 labels["smp_order_id"] = order_id_of(other)
+
+    def _hear_funding(self, funding: Funding) -> None:
+        record = self._ledger.hear_funding(funding)
+        self._say(funding.account, "execution", category_of(funding.market), [record])
+        self._pieces.setdefault(funding.account.name, _Piece()).markets[funding.market.index] = funding.market
 
     def _hear_balances(self, account: Account, coins: frozenset[str], at_ns: int) -> None:  # noqa: ARG002
         self._pieces.setdefault(account.name, _Piece()).coins |= coins

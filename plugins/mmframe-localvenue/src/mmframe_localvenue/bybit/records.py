@@ -20,11 +20,21 @@ from mmframe_localvenue.core.accounts import LinearMoney
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mmframe_localvenue.core import Account, Exchange, Market, OrderEvent, Position, VenueFill, VenueOrder
+    from mmframe_localvenue.core import (
+        Account,
+        Exchange,
+        Funding,
+        Market,
+        OrderEvent,
+        Position,
+        VenueFill,
+        VenueOrder,
+    )
 
 __all__ = [
     "category_of",
     "execution_record",
+    "funding_record",
     "linear_money",
     "link_of",
     "order_id_of",
@@ -206,6 +216,47 @@ def execution_record(event: OrderEvent, fill: VenueFill, sequence: int) -> dict[
     if not is_spot:
         record["createType"] = "CreateByUser"
     return record
+
+
+def funding_record(funding: Funding) -> dict[str, Any]:
+    """Return a funding settlement as the execution that the exchange makes of it: of no order, and no trade."""
+    instrument = funding.market.instrument
+    size = instrument.size_text(abs(funding.size_lots))
+    side = "Buy" if funding.size_lots > 0 else "Sell"
+    return {
+        "symbol": funding.market.name,
+        "orderId": f"{funding.at_ns // 1_000_000_000}-{funding.market.name}-{funding.number}-{side}",
+        "orderLinkId": "",
+        "execId": str(uuid.uuid5(_IDS, f"funding {funding.number}")),
+        "execPrice": plain(funding.price),
+        "execQty": size,
+        "execValue": plain(funding.price * instrument.size(abs(funding.size_lots))),
+        "execFee": plain(funding.paid),
+        "feeRate": plain(funding.rate),
+        "feeCurrency": instrument.quote,
+        "execType": "Funding",
+        "execTime": str(funding.at_ns // 1_000_000),
+        "execPnl": "0",
+        "isMaker": False,
+        "side": side,
+        "orderPrice": "0",
+        "orderQty": "0",
+        "leavesQty": "0",
+        "closedSize": "0",
+        "orderType": "UNKNOWN",
+        "stopOrderType": "UNKNOWN",
+        "isLeverage": "0",
+        "tradeIv": "",
+        "markIv": "",
+        "markPrice": plain(funding.price),
+        "indexPrice": "",
+        "underlyingPrice": "",
+        "blockTradeId": "",
+        "marketUnit": "",
+        "extraFees": "",
+        "seq": funding.market.update_id,
+        "createType": "",
+    }
 
 
 def position_record(exchange: Exchange, account: Account, market: Market, *, is_stream: bool) -> dict[str, Any]:
