@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mmframe_binance.sync import SpotContinuity, UsdmContinuity, Verdict
+from mmframe_binance.sync import SPOT_IDS_MAX, USDM_IDS_MAX, SpotContinuity, UsdmContinuity, Verdict
 from mmframe_binance.wire import DepthUpdate
 
 
@@ -65,3 +65,14 @@ def test_futures_go_on_with_the_diff_that_names_the_last_one_whatever_its_first_
     assert continuity.judge(update(95, 110, 94)) is Verdict.STALE
     assert continuity.judge(update(161, 170, 159)) is Verdict.GAP
     assert continuity.last_id == 160
+
+
+@pytest.mark.parametrize(("rule", "ids_max"), [(SpotContinuity, SPOT_IDS_MAX), (UsdmContinuity, USDM_IDS_MAX)])
+def test_ids_that_no_market_gets_to_are_not_believed(rule, ids_max):
+    last, verdicts = 5 * ids_max, []
+    for update_id in (last + ids_max, last + ids_max + 1, last - ids_max, last - ids_max - 1):
+        made = rule()
+        made.join(last)
+        verdicts.append(made.judge(update(1, update_id, previous=last)))
+
+    assert verdicts == [Verdict.APPLY, Verdict.IMPLAUSIBLE, Verdict.STALE, Verdict.IMPLAUSIBLE]
