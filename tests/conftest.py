@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 import tomllib
@@ -29,9 +31,18 @@ def wheelhouse() -> Path:
 @pytest.fixture(scope="session")
 def built_wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return the wheel of each distribution of this repository by its name, such as `mmframe`."""
-    folder = tmp_path_factory.mktemp("wheels")
+    is_alone = "PYTEST_XDIST_WORKER" not in os.environ
+    folder = tmp_path_factory.mktemp("wheels") if is_alone else tmp_path_factory.getbasetemp().parent / "wheels"
+    folder.mkdir(exist_ok=True)
     members = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
-    pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder), *map(str, members))
+    with (folder / "lock").open("w") as lock:
+        # Built once for all processes of a run; the others wait for it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not any(folder.glob("*.whl")):
+            pip(
+                "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder),
+                *map(str, members),
+            )  # fmt: skip
     wheels = {path.name.partition("-")[0].replace("_", "-"): path for path in folder.glob("*.whl")}
     names = {tomllib.loads((member / "pyproject.toml").read_text())["project"]["name"] for member in members}
     assert wheels.keys() == names

@@ -52,6 +52,25 @@ def test_it_says_what_the_machine_lacks(machine, told):
     assert len(ended.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "is_side_by_side"),
+    [
+        pytest.param([], True, id="all"),
+        pytest.param(["--cov"], True, id="all, with coverage"),
+        pytest.param(["tests/engine"], False, id="some"),
+        pytest.param(["-x"], False, id="to look for something"),
+    ],
+)
+def test_all_tests_run_side_by_side_and_a_choice_in_order(words, is_side_by_side):
+    code = "import runpy, sys; print(runpy.run_path(sys.argv[1])['side_by_side'](sys.argv[2:]))"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT / "dev.py"), *words], capture_output=True, text=True, check=True
+    )
+
+    assert ("loadfile" in ended.stdout) is is_side_by_side
+
+
 class Clone(NamedTuple):
     """A copy of the working tree whose set-up finds packages in one folder only."""
 
