@@ -74,6 +74,13 @@ class Run:
                     await self._news.wait()
         pytest.fail(f"expected {what or 'it to happen'}, was {self.events[-6:]}")
 
+    async def until_told(self, is_so):
+        """Wait without taking what the venue tells."""
+        with anyio.fail_after(PATIENCE_S):
+            while not is_so():
+                self._news = anyio.Event()
+                await self._news.wait()
+
     @property
     def is_up(self):
         said = [event.is_up for event in self.events if isinstance(event, VenueStatus)]

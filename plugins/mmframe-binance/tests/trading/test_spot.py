@@ -475,6 +475,19 @@ async def test_an_amend_makes_an_order_smaller_and_keeps_its_name(spot, entry):
         assert (resting.client_id, resting.leaves_lots) == (order.client_id, 5)
 
 
+async def test_what_is_filled_while_an_amend_is_decided_does_not_rest_again(spot):
+    async with spot() as run:
+        order = await run.rest()
+        known = run.venue._teller.orders.get(0, order.client_id)
+        run.local.god.trade_against(order.client_id, 2)
+        await run.until_told(lambda: known.told_lots == 2)
+        run.send(Amend(0, order.client_id, order.price_ticks, 5, 0))
+        answer = await run.answer(order.client_id, Request.AMEND)
+
+        assert (answer.size_lots, answer.filled_lots) == (5, 2)
+        assert run.local.god.order(order.client_id).leaves_lots == 3
+
+
 @pytest.mark.parametrize(("price", "leaves"), [(4_900_001, 5), (4_900_000, 10), (4_900_000, 11)])
 async def test_an_amend_that_is_no_shrink_is_not_sent(spot, price, leaves):
     async with spot() as run:

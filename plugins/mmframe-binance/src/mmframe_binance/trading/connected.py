@@ -195,6 +195,8 @@ class ConnectedVenue:
         self._waves = [0 for _ in self._symbols]
         """By market: raised with every cancel of all. What was approved before that and has not left is not sent."""
         self._wave_of: dict[Action, int] = {}
+        self._whole_lots: dict[Amend, int] = {}
+        """The size that an amend leaves, with the fills that the engine knew of."""
         self._in_flight = 0
         self._work = anyio.Event()
         self._room = anyio.Event()
@@ -239,6 +241,10 @@ class ConnectedVenue:
                 self._waves[market] += 1
         elif isinstance(action, _ADDS_RISK):
             self._wave_of[action] = self._waves[action.market]
+        if isinstance(action, Amend):
+            # What was filled since the engine looked must not rest again.
+            order = self._teller.orders.get(action.market, action.client_id)
+            self._whole_lots[action] = (0 if order is None else order.taken_lots) + action.leaves_lots
         self._queues[lane].append(action)
         self._work.set()
 

@@ -38,6 +38,7 @@ class KnownOrder:
         price_ticks: As last told; 0 while it is not known.
         size_lots: The whole size as last told; 0 while it is not known.
         told_lots: Sum of the fills that were told.
+        taken_lots: Sum of those that the driver has taken: what the engine knew when it decided.
         is_over: The exchange has said how it ended.
         execution_id: Spot: the last execution that was told, so that a second connection tells nothing anew.
         asked_ns: When it was placed or first heard of, by our clock.
@@ -52,6 +53,7 @@ class KnownOrder:
         "price_ticks",
         "side",
         "size_lots",
+        "taken_lots",
         "told_lots",
         "venue_order_id",
     )
@@ -64,6 +66,7 @@ class KnownOrder:
         self.price_ticks = 0
         self.size_lots = 0
         self.told_lots = 0
+        self.taken_lots = 0
         self.is_over = False
         self.execution_id = 0
         self.asked_ns = asked_ns

@@ -249,7 +249,7 @@ class SpotVenue(TradingVenue):
     async def _amend(self, action: Amend) -> None:
         now_ns = self._timing.now_ns()
         order = self._teller.orders.know(action.market, action.client_id, now_ns)
-        whole_lots = order.told_lots + action.leaves_lots
+        whole_lots = self._whole_lots[action]
         if action.price_ticks != order.price_ticks or not 0 < whole_lots < order.size_lots:
             expected = f"a smaller size than {order.size_lots} lots at {order.price_ticks} ticks"
             reason = f"amend: expected {expected}, was {whole_lots} lots at {action.price_ticks} ticks"

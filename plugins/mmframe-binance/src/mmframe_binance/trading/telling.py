@@ -101,6 +101,11 @@ class Teller:
         """Return what was told, in order; each event once."""
         events = list(self._events)
         self._events.clear()
+        for event in events:
+            if isinstance(event, Fill):
+                order = self.orders.get(event.market, event.client_id)
+                if order is not None:
+                    order.taken_lots += event.size_lots
         return events
 
     def tell(self, event: VenueEvent) -> None:

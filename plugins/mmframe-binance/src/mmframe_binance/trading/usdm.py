@@ -296,7 +296,7 @@ class UsdmVenue(TradingVenue):
         now_ns = self._timing.now_ns()
         market = action.market
         order = self._teller.orders.know(market, action.client_id, now_ns)
-        whole_lots = order.told_lots + action.leaves_lots
+        whole_lots = self._whole_lots[action]
         problem = self._rules[market].order_problem(self._instruments[market], action.price_ticks, whole_lots)
         if order.side is None:
             problem = "amend: expected an order whose side is known, was one that has to be asked for"

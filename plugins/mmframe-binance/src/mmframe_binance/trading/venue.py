@@ -114,6 +114,8 @@ class TradingVenue(ConnectedVenue):
             self._unclear(action, error.message if isinstance(error, (WireError, DomainError)) else str(error))
         finally:
             self._wave_of.pop(action, None)
+            if isinstance(action, Amend):
+                self._whole_lots.pop(action, None)
             self._in_flight -= 1
             self._work.set()
 
