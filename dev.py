@@ -166,7 +166,7 @@ def become(command: str, rest: list[str]) -> NoReturn:
 
 
 def side_by_side(rest: list[str]) -> list[str]:
-    """Return what makes pytest run its files side by side: for all tests, many of which wait; a choice runs in order."""
+    """Return what makes pytest run files side by side: for all tests, many of which wait; a choice runs in order."""
     if not all(word.startswith("--cov") for word in rest):
         return []
     return ["--numprocesses", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
