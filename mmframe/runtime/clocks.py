@@ -8,11 +8,26 @@ __all__ = ["SystemClock", "VirtualClock"]
 
 
 class SystemClock:
-    """The machine's clock, UTC."""
+    """The machine's clock, UTC, which never goes back.
+
+    When the machine's time is set back, this one goes on from where it was, ahead by what the machine lost: nothing
+    would be due, and orders would rest untouched, until the machine had made up for it.
+    """
+
+    __slots__ = ("_ahead_ns", "_latest_ns")
+
+    def __init__(self) -> None:
+        self._ahead_ns = 0
+        self._latest_ns = 0
 
     def now_ns(self) -> int:
         """Return nanoseconds UTC."""
-        return time.time_ns()
+        now_ns = time.time_ns() + self._ahead_ns
+        if now_ns < self._latest_ns:
+            self._ahead_ns += self._latest_ns - now_ns
+            now_ns = self._latest_ns
+        self._latest_ns = now_ns
+        return now_ns
 
 
 class VirtualClock:
