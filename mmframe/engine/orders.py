@@ -553,6 +553,9 @@ class OrderTracker:
 
     def _absent(self, order: TrackedOrder, now_ns: int) -> None:
         """Count one answer 'not found'. Proof needs several, and that the request can no longer take effect."""
+        if order.ends_as is not None:
+            # What has ended is in no list. Its executions are still to come, and must not be forgotten with it.
+            return
         if order.state is not OrderState.UNKNOWN:
             self._unknown(order, now_ns)
         if not order.absences or now_ns >= order.absent_ns + self._query_interval_ns:

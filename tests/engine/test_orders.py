@@ -626,3 +626,18 @@ def test_whatever_is_lost_or_late_the_reservation_covers_what_can_still_fill(ste
         still_reserved = order.reserved_lots if "c-1" in orders.live else 0
         assert still_reserved >= venue.can_still_fill
         assert order.filled_lots <= venue.filled
+
+
+def test_an_order_that_has_ended_is_not_absent_before_its_executions_have_come():
+    orders = tracker()
+    opened(orders)
+    orders.on_update(update("c-1", OrderStatus.FILLED, Request.STREAM, size_lots=10, filled_lots=10), 1)
+
+    for now_ns in range(2 * TIMEOUT_NS, 2 * TIMEOUT_NS + 5 * QUERY_NS, QUERY_NS):
+        assert [order.client_id for order in orders.expire(now_ns)] == ["c-1"]
+        orders.on_open_orders(OpenOrdersReport(0, (), now_ns, now_ns), now_ns)
+        orders.on_update(update("c-1", OrderStatus.NOT_FOUND, Request.QUERY), now_ns)
+        assert orders.reserved_lots(Side.BUY) == 10
+
+    orders.on_fill(fill(lots=10))
+    assert orders.final_state("c-1") is OrderState.FILLED
