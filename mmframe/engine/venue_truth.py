@@ -196,7 +196,8 @@ class VenueTruth:
         return Fill(
             market=self._market,
             client_id=f"{self._prefix}opening",
-            venue_trade_id=f"opening/{self._run_id}",
+            # A journal may hold the opening of an earlier part of the same run, of another position.
+            venue_trade_id=f"opening/{self._run_id}/{self._ledger.fill_count}",
             side=Side.BUY if lots > 0 else Side.SELL,
             price_ticks=report.mark_price_ticks,
             size_lots=abs(lots),

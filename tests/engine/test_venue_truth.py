@@ -27,7 +27,7 @@ from mmframe.domain.orders import (
     VenueStatus,
 )
 from mmframe.domain.views import Reason
-from mmframe.engine.state import EngineState, RestoredOrder, RestoredRun
+from mmframe.engine.state import EngineState, RestoredFill, RestoredOrder, RestoredRun
 
 LIVE = VenueCapabilities(can_amend=True)
 DERIVATIVES = VenueCapabilities(can_amend=True, reports_positions=True)
@@ -352,3 +352,25 @@ def test_a_resumed_run_waits_for_what_became_of_its_orders_before_it_judges_the_
 
     assert not made.engine.is_halted
     assert kinds(action for action in actions if not isinstance(action, QueryOrder | QueryOpenOrders)) == [Submit] * 2
+
+
+def test_a_resumed_run_adopts_a_position_that_changed_while_it_was_away(bench):
+    first = live(bench, capabilities=DERIVATIVES, on_position=OnPosition.ADOPT)
+    first.book()
+    up(first)
+    listed(first)
+    first.engine.handle(PositionReport(0, 5, 99, first.now_ns, first.now_ns))
+    (before,) = opening(first)
+    resumed = live(bench, capabilities=DERIVATIVES, on_position=OnPosition.ADOPT)
+    resumed.engine.restore(RestoredRun(EngineState(), (), (RestoredFill(before, 198),)))
+    resumed.book()
+    up(resumed)
+    listed(resumed)
+    resumed.engine.handle(PositionReport(0, 2, 99, resumed.now_ns, resumed.now_ns))
+
+    (after,) = opening(resumed)
+
+    # One id for two executions would end the run at its journal.
+    assert after.venue_trade_id != before.venue_trade_id
+    assert (after.side, after.size_lots) == (Side.SELL, 3)
+    assert kinds(resumed.decide()) == [Submit, Submit]
