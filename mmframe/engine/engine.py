@@ -25,6 +25,7 @@ from mmframe.domain.orders import (
     Fill,
     OpenOrdersReport,
     OrderState,
+    OrderStatus,
     OrderUpdate,
     PositionReport,
     QueryOpenOrders,
@@ -195,8 +196,7 @@ class Engine:
         self.other_events += 1
         state = None
         if isinstance(event, OrderUpdate):
-            state = self._market_of(event.market).tracker.on_update(event, event.receive_ns)
-            self._make_due(event.market, event.receive_ns)
+            state = self._on_update(event)
         elif isinstance(event, Fill):
             state = self._on_fill(event)
         elif isinstance(event, OpenOrdersReport):
@@ -204,6 +204,7 @@ class Engine:
             reason = market.truth.on_open_orders(event, event.receive_ns)
             if reason:
                 self._halt(market, reason)
+            self._heed_rival(market)
             self._make_due(event.market, event.receive_ns)
         elif isinstance(event, PositionReport):
             self._market_of(event.market).truth.on_position(event, event.receive_ns)
@@ -572,6 +573,21 @@ class Engine:
         return market.book_reason(now_ns)
 
     # State changes.
+
+    def _on_update(self, update: OrderUpdate) -> OrderState | None:
+        market = self._market_of(update.market)
+        state = market.tracker.on_update(update, update.receive_ns)
+        if state is None and self._is_live and update.status is OrderStatus.OPEN:
+            market.truth.on_unknown_order(update.client_id, update.receive_ns)
+            self._heed_rival(market)
+        self._make_due(update.market, update.receive_ns)
+        return state
+
+    def _heed_rival(self, market: EngineMarket) -> None:
+        """Halt when another process turns out to trade this strategy too."""
+        if market.truth.rival_id and not self._gate.halt_reason:
+            text = f"order {market.truth.rival_id} of another run of this strategy appeared while this one was trading"
+            self._halt(None, f"{text}: two processes trade on one account under this name")
 
     def _on_fill(self, fill: Fill) -> OrderState | None:
         market = self._market_of(fill.market)

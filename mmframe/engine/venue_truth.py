@@ -44,10 +44,14 @@ class VenueTruth:
         is_confirmed_empty: Since the stop the venue has listed no order of ours, twice; True on a virtual venue.
         wake_ns: When something is to be done without an event; `NEVER_NS` for not at all.
         foreign_orders: Orders of others in the last list.
+        rival_id: Client id of an order of another run of this strategy that was placed while this one trades; empty
+            without one. Two processes on one account would each fill up the limits and cancel the other's orders.
     """
 
     __slots__ = (
         "_awaits_position",
+        "_earlier_ids",
+        "_earlier_until_ns",
         "_empty_reports",
         "_grace_ns",
         "_has_started",
@@ -65,10 +69,12 @@ class VenueTruth:
         "_prefix",
         "_report_due_ns",
         "_run_id",
+        "_takes_effect_ns",
         "_tracker",
         "foreign_orders",
         "is_confirmed_empty",
         "is_ready",
+        "rival_id",
         "wake_ns",
     )
 
@@ -101,6 +107,11 @@ class VenueTruth:
         self._mismatch_ns = NEVER_NS
         self._report_due_ns = NEVER_NS
         self._empty_reports = 0
+        self._takes_effect_ns = max(settings.acknowledge_timeout_ns, capabilities.absence_delay_ns)
+        # What an earlier run sent can appear for so long after the first list.
+        self._earlier_until_ns = NEVER_NS
+        self._earlier_ids: set[str] = set()
+        self.rival_id = ""
         self.is_confirmed_empty = not self._is_live
         self.is_ready = not self._is_live
         self.foreign_orders = 0
@@ -137,6 +148,7 @@ class VenueTruth:
         ours = [entry for entry in report.orders if entry.client_id.startswith(self._prefix)]
         self.foreign_orders = len(report.orders) - len(ours)
         unknown = [entry for entry in ours if entry.client_id not in self._tracker.live]
+        self._look_for_rival([entry.client_id for entry in unknown], now_ns)
         if unknown and not self._has_started and not self._is_stopping:
             if self._on_open_orders is OnOpenOrders.REFUSE:
                 return self._refuse(unknown)
@@ -162,6 +174,14 @@ class VenueTruth:
             self._report_due_ns = NEVER_NS
         self._settle()
         return ""
+
+    def on_unknown_order(self, client_id: str, now_ns: int) -> None:
+        """Take that an order which the tracker does not know rests; one of ours is to go."""
+        if not client_id.startswith(self._prefix) or not (self._has_started or self._is_stopping):
+            # Before the start the list tells what is there, and the policy what becomes of it.
+            return
+        self._tracker.stray_ids.append(client_id)
+        self._look_for_rival([client_id], now_ns)
 
     def on_position(self, report: PositionReport, now_ns: int) -> None:
         """Take the venue's position; `position_problem` tells in time whether it stays another than ours."""
@@ -218,6 +238,17 @@ class VenueTruth:
         told, ours = instrument.size(self._position.position_lots), instrument.size(self._ledger.position_lots)
         text = f"position at the venue is {told} {instrument.base}, by the fills of this run {ours}"
         return f"{text}; {_position_hint(self._on_position)}" if self._awaits_position else text
+
+    def _look_for_rival(self, client_ids: list[str], now_ns: int) -> None:
+        """Tell orders that an earlier run left, or sent at its end, from those of another process."""
+        if self._earlier_until_ns == NEVER_NS:
+            self._earlier_until_ns = now_ns + self._takes_effect_ns
+        own = f"{self._prefix}{self._run_id}-"
+        new = [each for each in client_ids if not each.startswith(own) and each not in self._earlier_ids]
+        if now_ns < self._earlier_until_ns:
+            self._earlier_ids.update(new)
+        elif new and not self._is_stopping:
+            self.rival_id = self.rival_id or new[0]
 
     def _refuse(self, unknown: list[OrderReport]) -> str:
         # Nothing of this run is there, and what is there is to be left as it is.

@@ -374,3 +374,95 @@ def test_a_resumed_run_adopts_a_position_that_changed_while_it_was_away(bench):
     assert after.venue_trade_id != before.venue_trade_id
     assert (after.side, after.size_lots) == (Side.SELL, 3)
     assert kinds(resumed.decide()) == [Submit, Submit]
+
+
+SLOW = VenueCapabilities(can_amend=True, absence_delay_ns=20_000_000_000)
+
+
+def rests(made, client_id):
+    news = OrderUpdate(0, client_id, OrderStatus.OPEN, Request.STREAM, made.now_ns, made.now_ns, price_ticks=90)
+    return made.handle(news)
+
+
+def halt_reason(made):
+    return made.engine.status(made.now_ns, started_ns=0, mode="live").halt_reason
+
+
+def quoting_live(bench, **fields):
+    made = live(bench, capabilities=SLOW, **fields)
+    made.book()
+    up(made)
+    made.accept(listed(made))
+    return made
+
+
+def test_an_order_that_an_earlier_run_sent_at_its_end_is_cancelled_when_it_arrives(bench):
+    made = quoting_live(bench)
+    made.after(19)
+
+    assert rests(made, "mm-demo-old-9") == [Cancel(0, "mm-demo-old-9")]
+    made.after(60)
+    # More news of the same order is no other order.
+    assert rests(made, "mm-demo-old-9") == [Cancel(0, "mm-demo-old-9")]
+    assert not made.engine.is_halted
+
+
+def test_an_order_of_another_run_that_is_placed_while_this_one_trades_halts(bench):
+    made = quoting_live(bench)
+    made.after(21)
+
+    actions = rests(made, "mm-demo-new-1")
+
+    assert made.engine.is_halted
+    assert halt_reason(made).startswith("order mm-demo-new-1 of another run of this strategy appeared")
+    assert kinds(actions) == [Cancel] * 3
+
+
+def test_a_run_that_starts_beside_another_does_not_cancel_its_orders_for_ever(bench):
+    made = live(bench, capabilities=SLOW)
+    made.book()
+    up(made)
+    for number in range(20):
+        # The other process places a new order for each one that goes.
+        assert listed(made, OrderReport(f"mm-demo-old-{number}", "1", Side.BUY, 90, 4, 0))
+        assert not made.engine.is_halted
+        made.after(1)
+
+    listed(made, OrderReport("mm-demo-old-20", "1", Side.BUY, 90, 4, 0))
+
+    assert made.engine.is_halted
+    assert "mm-demo-old-20" in halt_reason(made)
+
+
+def test_a_stray_whose_cancels_are_refused_is_no_other_process(bench):
+    made = live(bench, capabilities=SLOW)
+    made.book()
+    up(made)
+
+    for _ in range(30):
+        assert listed(made, STRAY) == [Cancel(0, STRAY.client_id)]
+        made.after(1)
+
+    assert not made.engine.is_halted
+
+
+def test_news_of_others_and_from_before_the_first_list_places_and_halts_nothing(bench):
+    made = live(bench, capabilities=SLOW)
+    made.book()
+    up(made)
+    assert rests(made, "mm-demo-old-9") == []
+    made.accept(listed(made))
+    made.after(60)
+
+    assert not any(isinstance(action, Cancel) for action in rests(made, "web_1"))
+    assert not any(isinstance(action, Cancel) for action in rests(made, "mm-demo2-0-1"))
+    assert not made.engine.is_halted
+
+
+def test_what_another_process_places_at_the_stop_goes_too(bench):
+    made = quoting_live(bench)
+    made.after(60)
+    made.engine.stop(made.now_ns, "interrupted")
+
+    assert rests(made, "mm-demo-new-1") == [Cancel(0, "mm-demo-new-1")]
+    assert not made.engine.is_halted
