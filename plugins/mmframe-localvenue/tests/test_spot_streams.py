@@ -262,6 +262,28 @@ async def test_a_server_that_goes_says_so_first(open_venue):
         assert (await private.ask("ping"))["result"] == {}
 
 
+async def test_a_server_that_goes_may_leave_time_to_connect_anew(open_venue, time):
+    async with (
+        open_venue() as (venue, client),
+        client.socket(f"{venue.stream_url}/ws/btcusdt@trade") as old,
+    ):
+        await old.ask_list()
+        venue.faults.shut_down(Role.MARKET, after_s=600)
+        warned = await old.next()
+        await time.advance(599)
+        async with client.socket(f"{venue.stream_url}/ws/btcusdt@trade") as new:
+            await new.ask_list()
+            venue.god.place_other("BTC/USDT", Side.BUY, size="1", is_immediate=True)
+            heard = [await old.next(), await new.next()]
+            await time.advance(1)
+
+            assert await old.closed() == 1001
+            assert await new.ask_list() == ["btcusdt@trade"]
+
+    assert warned["e"] == "serverShutdown"
+    assert heard[0] == heard[1]
+
+
 async def test_stale_data_stops_while_the_connection_lives(open_venue, time):
     async with open_venue() as (venue, client), client.stream("btcusdt@trade") as socket:
         venue.faults.hold_data(Role.MARKET)

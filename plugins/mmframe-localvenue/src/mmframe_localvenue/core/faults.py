@@ -228,8 +228,13 @@ class FaultScript:
         """Close every open websocket of that role with `code`; return how many."""
         return self._each(role, lambda connection: connection.close_soon(code))
 
-    def shut_down(self, role: Role | None = None, *, code: int = 1001) -> int:
+    def shut_down(self, role: Role | None = None, *, code: int = 1001, after_s: float = 0.0) -> int:
         """Say on every open websocket of that role that the server goes, in the dialect's words; then close them.
+
+        Args:
+            role: Which; None for all.
+            code: Of the close frame.
+            after_s: Time that the client has to connect anew before the old connection ends.
 
         Returns:
             How many there were.
@@ -238,7 +243,7 @@ class FaultScript:
         def act(connection: Connection) -> None:
             if connection.on_shutdown is not None:
                 connection.on_shutdown()
-            connection.close_soon(code)
+            connection.close_soon(code, after_s=after_s)
 
         return self._each(role, act)
 

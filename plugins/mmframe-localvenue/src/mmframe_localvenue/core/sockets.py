@@ -157,9 +157,12 @@ class Connection:
         if not self.is_silent:
             self._spoil(injection, "", text)
 
-    def close_soon(self, code: int = WSCloseCode.GOING_AWAY) -> None:
-        """Close with `code` after what is queued."""
-        self._put(int(code))
+    def close_soon(self, code: int = WSCloseCode.GOING_AWAY, *, after_s: float = 0.0) -> None:
+        """Close with `code` after what is queued, `after_s` seconds from now."""
+        if after_s and self._tasks is not None:
+            self._tasks.start_soon(self._close_late, int(code), after_s)
+        else:
+            self._put(int(code))
 
     def cut(self) -> None:
         """Break the connection without a word."""
@@ -200,6 +203,10 @@ class Connection:
     async def _put_late(self, injection: Injection, text: str) -> None:
         await injection.hold(self._clock)
         self._put(text)
+
+    async def _close_late(self, code: int, after_s: float) -> None:
+        await self._clock.timing.sleep(after_s)
+        self._put(code)
 
     async def _write(self) -> None:
         while True:
