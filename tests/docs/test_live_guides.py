@@ -46,9 +46,7 @@ def test_a_file_of_the_guide_is_fit_for_a_live_run(name, tmp_path):
     strategy.write_text(files_of(GUIDES / "go-live.md")[name], encoding="utf-8")
     command = [sys.executable, "-m", "mmframe", "check", str(strategy), "--mode", "live"]
 
-    ended = subprocess.run(
-        command, env={**os.environ, **KEYS}, capture_output=True, text=True, check=False, timeout=60
-    )
+    ended = subprocess.run(command, env={**os.environ, **KEYS}, capture_output=True, text=True, check=False, timeout=60)
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
@@ -80,9 +78,7 @@ def test_the_table_of_drills_is_what_can_be_drilled():
 
     told = table_rows(GUIDES / "drill-a-strategy.md", "name")
 
-    assert told == [
-        [f"`{each.name}`", each.summary, "yes" if each.is_on_market_data else ""] for each in drills.DRILLS
-    ]
+    assert told == [[f"`{each.name}`", each.summary, "yes" if each.is_on_market_data else ""] for each in drills.DRILLS]
 
 
 def test_the_venue_of_the_guide_passes_the_cases_of_live_venues(tmp_path):
