@@ -748,20 +748,35 @@ async def test_what_ends_the_run_at_its_start(exchange, trader_of, prepare, mess
     assert caught.value.hint
 
 
-async def test_a_tick_size_that_changes_ends_the_run(exchange, trader_of):
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda e: e.listed.update(BTCUSDT=("0.05", "0.001")), "BTC/USDT tick_size: expected 0.05"),
+        (
+            lambda e: e.positions.append({"symbol": "BTCUSDT", "side": "Buy", "size": "0.004", "positionIdx": 1}),
+            "BTC/USDT: expected one-way mode, was hedge mode",
+        ),
+    ],
+    ids=["tick", "hedge"],
+)
+async def test_what_would_end_the_run_at_its_start_keeps_it_down_later_so_that_orders_can_be_cancelled(
+    exchange, trader_of, logs, change, reason
+):
     trader = trader_of()
 
-    async def change_it():
-        async with trader.running():
-            exchange.listed["BTCUSDT"] = ("0.05", "0.001")
-            exchange.place(ID, price="100.05")
-            await exchange.push("order.linear", exchange.orders[ID])
-            await trader.settle(step_s=0.1, rounds=300)
+    async with trader.running():
+        await resting(trader)
+        change(exchange)
+        await exchange.push_raw("{")
+        await trader.until(lambda: any(record.message == "venue_latched" for record in logs.records), step_s=0.02)
+        trader.do(bid("mm-t-0-2"), Cancel(0, ID))
+        await trader.until(lambda: len(trader.updates) == 2)
+        await trader.settle(step_s=0.5)
 
-    with pytest.raises(BaseExceptionGroup) as caught:
-        await change_it()
-
-    assert "tick_size: expected 0.05" in caught.value.exceptions[0].message
+    assert ("mm-t-0-2", "SUBMIT", "REJECTED") in trader.updates
+    assert (ID, "CANCEL", "CANCELED") in trader.updates
+    assert not trader.is_up
+    assert next(record for record in logs.records if record.message == "venue_latched").reason.startswith(reason)
 
 
 async def test_who_only_removes_needs_neither_grid_nor_mode(exchange, trader_of):

@@ -132,7 +132,7 @@ class Synchroniser:
         """Synchronise whenever it is wanted, until cancelled.
 
         Raises:
-            VenueError: If the account, the key or a market cannot be traded as configured.
+            VenueError: If the account, the key or a market cannot be traded as configured, at the start of a run.
         """
         backoff = Backoff(self._randomness, base_s=_BACKOFF_BASE_S, cap_s=_BACKOFF_CAP_S)
         while True:
@@ -164,7 +164,7 @@ class Synchroniser:
         Raises:
             AskError: If one is not told.
             FrameError: If one cannot be read.
-            VenueError: If the account is in hedge mode.
+            VenueError: If the account is in hedge mode, at the start of a run.
         """
         for market in range(len(self._account.symbols)) if self._account.category == "linear" else ():
             rows = await self._account.positions(market)
@@ -174,7 +174,7 @@ class Synchroniser:
             for row in rows:
                 problem = self._evidence.on_position_row(row, self._timing.now_ns(), is_asked=True)
                 if problem:
-                    raise VenueError(problem, hint="switch the symbol to one-way mode; this venue sends positionIdx 0")
+                    self._refuse(problem, hint="switch the symbol to one-way mode; this venue sends positionIdx 0")
 
     async def read_fills(self, record: OrderRecord) -> None:
         """Ask for and tell the executions of one order, then how it stands if that waited for them.
@@ -223,8 +223,19 @@ class Synchroniser:
                 raise FrameError(msg)
             problems = grid_problems(listed, ours)
             if problems:
-                raise VenueError("; ".join(problems), hint=_GRID_HINT)
+                self._refuse("; ".join(problems), hint=_GRID_HINT)
+                continue
             self.listed[market] = listed
+
+    def _refuse(self, problem: str, *, hint: str) -> None:
+        """End a run that has not begun; later go down for good instead: who is gone cannot cancel its orders.
+
+        Raises:
+            VenueError: If the venue was not up yet.
+        """
+        if not self._was_up:
+            raise VenueError(problem, hint=hint)
+        self.shut(problem)
 
     async def _prepare(self) -> None:
         info = await self._account.info()
