@@ -387,6 +387,31 @@ async def test_a_trade_socket_that_is_lost_before_the_answer_leaves_doubt(exchan
 
 
 @pytest.mark.parametrize(
+    ("answer", "told"),
+    [(10003, "UNCHANGED"), (10019, "UNCHANGED"), ("silence", "UNKNOWN")],
+    ids=["sessions", "restarts", "silent"],
+)
+async def test_a_trade_socket_that_takes_no_more_is_given_up_so_that_cancels_go_by_http(
+    exchange, trader_of, answer, told
+):
+    exchange.script["order.cancel"].extend([exchange.silence if answer == "silence" else answer] * 5)
+    trader = trader_of()
+
+    async with trader.running():
+        await resting(trader)
+        trader.do(Cancel(0, ID))
+        await trader.until(lambda: (ID, "CANCEL", told) in trader.updates, step_s=0.2)
+        trader.do(Cancel(0, ID))
+        await trader.until(lambda: (ID, "CANCEL", "CANCELED") in trader.updates)
+        await trader.until(lambda: trader.venue._running.trade.is_connected, step_s=0.1)
+
+        assert trader.of(VenueStatus) == []
+
+    assert len(exchange.asked("order.cancel")) == 1
+    assert len(exchange.asked("/v5/order/cancel")) == 1
+
+
+@pytest.mark.parametrize(
     ("answer", "status"),
     [
         ((502, b"<html>Bad Gateway</html>"), "UNKNOWN"),

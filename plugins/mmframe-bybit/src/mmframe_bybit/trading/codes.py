@@ -87,7 +87,7 @@ _ROWS = (
     (10016, _UNCLEAR, "an internal error, or a restart"),
     (10017, _REFUSED, "there is no such address"),
     (10018, _THROTTLED, "too many requests from this address (no longer used)"),
-    (10019, _THROTTLED, "the trade socket's service restarts and takes nothing new"),
+    (10019, _BUSY, "the trade socket's service restarts and takes nothing new"),
     (10024, _FATAL, "compliance rules stand against it"),
     (10027, _FATAL, "the account may not trade"),
     (10028, _FATAL, "only a unified account may do this"),

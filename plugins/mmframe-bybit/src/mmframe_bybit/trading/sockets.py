@@ -43,7 +43,9 @@ _PING = '{"op":"ping"}'
 _LOGIN_ID = "login"
 _LOGIN_VALID_MS = 10_000
 _ANSWER_S = 10.0
-_SERVICE_RESTARTS = 10019
+_TAKES_NO_MORE = {10003: "too many sessions", 10019: "the trade service restarts"}
+"""Codes that every further request on this connection would be answered with, cancels too."""
+
 _ALREADY_LOGGED_IN = 20001
 
 
@@ -234,11 +236,14 @@ class TradeSocket:
         }
         message = {"reqId": request_id, "header": header, "op": operation, "args": [fields]}
         text = msgspec.json.encode(message).decode()
+        generation = 0 if self._session.connection is None else self._session.connection.generation
         answer = await self._session.request(text, request_id, within_s=self._timeout_s)
         now_ns = self._timing.now_ns()
         if isinstance(answer, NotSent):
             return NeverSent(answer.reason, now_ns)
         if not isinstance(answer, Answered):
+            # Where one request went nowhere the next cancel is not to follow: HTTP takes it meanwhile.
+            self._session.reconnect("a request was not answered", generation)
             return Unclear(answer.reason, now_ns)
         return self._outcome(endpoint, decode_trade_reply(answer.data), answer.receive_ns)
 
@@ -247,8 +252,8 @@ class TradeSocket:
         self._rest.limits.on_headers(endpoint, headers)
         if reply.ret_code == 0:
             return Accepted(reply.data, receive_ns)
-        if reply.ret_code == _SERVICE_RESTARTS:
-            self._session.reconnect("the trade service restarts")
+        if reply.ret_code in _TAKES_NO_MORE:
+            self._session.reconnect(_TAKES_NO_MORE[reply.ret_code])
         return self._rest.refused(endpoint, reply.ret_code, reply.ret_msg, headers, receive_ns)
 
     async def _log_in(self, connection: Connection) -> None:
