@@ -6,6 +6,7 @@ from collections import deque
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, NamedTuple
 
+from mmframe.domain.grid import price_column, size_column
 from mmframe.domain.market import Side
 from mmframe.domain.orders import BalanceUpdate, Fill, OrderReport, OrderStatus, OrderUpdate
 from mmframe.errors import DomainError
@@ -92,6 +93,8 @@ class Teller:
         self._clock = clock
         self._timing = timing
         self._cuts_to_grid = cuts_to_grid
+        self._prices = tuple(price_column(instrument) for instrument in instruments)
+        self._sizes = tuple(size_column(instrument, units_min=0) for instrument in instruments)
         self._events: deque[VenueEvent] = deque()
 
     def __len__(self) -> int:
@@ -238,12 +241,23 @@ class Teller:
         Raises:
             DomainError: If it is off the strategy's grid.
         """
+        if self._cuts_to_grid:
+            return _whole_units(size, self._instruments[market].lot_size)
+        return self._sizes[market][size]
+
+    def signed_lots(self, market: int, size: str) -> int:
+        """Return a position in lots.
+
+        Raises:
+            DomainError: If it is off the strategy's grid.
+        """
         instrument = self._instruments[market]
         return _whole_units(size, instrument.lot_size) if self._cuts_to_grid else instrument.size_lots(size)
 
     def _ticks(self, market: int, price: str) -> int:
-        instrument = self._instruments[market]
-        return _whole_units(price, instrument.tick_size) if self._cuts_to_grid else instrument.price_ticks(price)
+        if self._cuts_to_grid:
+            return _whole_units(price, self._instruments[market].tick_size)
+        return self._prices[market][price]
 
     # Executions and money.
 
@@ -254,9 +268,8 @@ class Teller:
             DomainError: If it is off the strategy's grid.
             WireError: If its fee is no amount.
         """
-        instrument = self._instruments[order.market]
         try:
-            price_ticks, lots = instrument.price_ticks(execution.price), instrument.size_lots(execution.size)
+            price_ticks, lots = self._prices[order.market][execution.price], self._sizes[order.market][execution.size]
         except DomainError:
             if self._cuts_to_grid:
                 return False

@@ -257,7 +257,7 @@ class UsdmVenue(TradingVenue):
         self._teller.tell(
             PositionReport(
                 market=market,
-                position_lots=self._teller.lots(market, size),
+                position_lots=self._teller.signed_lots(market, size),
                 mark_price_ticks=round(mark / instrument.tick_size),
                 exchange_ns=time_ms * MS_NS,
                 receive_ns=receive_ns,
