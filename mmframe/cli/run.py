@@ -17,6 +17,8 @@ from mmframe.domain.kinds import Mode
 from mmframe.errors import ExitCode, MmframeError, UsageError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from mmframe.cli.options import GlobalOptions
     from mmframe.cli.status import RunDisplay
     from mmframe.config.tables import RunTable
@@ -170,6 +172,8 @@ def _run(request: RunRequest, *, as_json: bool, is_quiet: bool) -> int:
     stop = StopRequest()
     began_s = time.monotonic()
     with ExitStack() as stack:
+        if plan.mode is Mode.LIVE:
+            stack.enter_context(_sole_live_run(request, plan))
         journal, restored = _open_journal(request, plan)
         if journal is not None:
             stack.callback(journal.close)
@@ -234,6 +238,13 @@ def _require_no_kill_switch(request: RunRequest, plan: Plan) -> None:
     message = f"{request.file}: the strategy {plan.name!r} was killed{when} ({record.reason})"
     release = f"{program_name()} kill {shlex.quote(str(request.file))} --release"
     raise UsageError(message, hint=f"when its orders are gone and you know why: {release}")
+
+
+def _sole_live_run(request: RunRequest, plan: Plan) -> AbstractContextManager[None]:
+    from mmframe.runtime.traces import sole_live_run
+
+    journal = None if plan.journal.path is None else Path(plan.journal.path)
+    return sole_live_run(request.file, plan.name, run_id=plan.settings.run_id, journal=journal)
 
 
 def _file_table(file: Path) -> RunTable:

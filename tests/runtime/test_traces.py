@@ -5,9 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from mmframe.errors import UsageError
 from mmframe.runtime.journal import Journal, RecordedInstrument, RunHeader
 from mmframe.runtime.journal.lock import lock_holder
-from mmframe.runtime.traces import RunTraces
+from mmframe.runtime.traces import RunTraces, sole_live_run
 
 
 def header(strategy="maker", mode="live"):
@@ -101,3 +102,55 @@ def test_the_last_write_is_that_of_the_newest_journal_its_log_included(folder):
     assert RunTraces(found.journals[:1]).last_written_ns() == 5_000
     assert found.last_written_ns() == 9_000
     assert RunTraces(()).last_written_ns() is None
+
+
+def sole(folder, journal=None, run_id="60"):
+    return sole_live_run(folder.parent / "strategy.toml", "maker", run_id=run_id, journal=journal)
+
+
+def test_a_second_live_run_of_a_strategy_is_refused_whatever_it_writes(folder):
+    with sole(folder, folder / "maker-1.journal"):
+        with pytest.raises(UsageError) as caught, sole(folder, folder.parent / "other.journal"):
+            pass
+        with pytest.raises(UsageError), sole(folder):
+            pass
+        with sole_live_run(folder.parent / "strategy.toml", "maker-two", run_id="61", journal=None):
+            pass
+
+    assert caught.value.message.endswith(f"process {os.getpid()} runs 'maker' live already")
+    with sole(folder):
+        pass
+
+
+def test_a_run_that_failed_keeps_nobody_out(folder):
+    with pytest.raises(ValueError, match="it failed"), sole(folder):
+        raise ValueError("it failed")
+
+    with sole(folder):
+        pass
+
+
+def test_a_run_without_a_journal_is_seen_and_nobody_knows_when_it_sent_something(folder):
+    Journal.create(folder / "maker-1.journal", header()).close()
+
+    with sole(folder):
+        (process,) = traces(folder).processes()
+        during = str(process), process.is_alive()
+
+    assert during == (f"process {os.getpid()}", True)
+    assert not process.is_alive()
+    assert traces(folder).last_written_ns() is None
+
+
+def test_the_journal_of_the_last_run_is_found_wherever_it_is(folder, tmp_path):
+    Journal.create(folder / "maker-1.journal", header()).close()
+    elsewhere = tmp_path / "elsewhere" / "run.journal"
+
+    with sole(folder, elsewhere), Journal.create(elsewhere, header()):
+        assert [process.journal for process in traces(folder).processes()] == [elsewhere]
+    os.utime(elsewhere, ns=(7_000, 7_000))
+    os.utime(folder / "maker-1.journal", ns=(5_000, 5_000))
+
+    assert traces(folder).last_written_ns() == 7_000
+    elsewhere.unlink()
+    assert traces(folder).last_written_ns() is None

@@ -18,7 +18,7 @@ from mmframe.errors import JournalError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["JournalLock", "LockHolder", "lock_holder", "lock_path"]
+__all__ = ["JournalLock", "LockHolder", "last_holder", "lock_holder", "lock_path"]
 
 # The holder's name stands at the start of the file and must stay readable, so Windows, whose locks forbid reading what
 # they cover, locks a byte far behind it.
@@ -43,6 +43,8 @@ class LockHolder(msgspec.Struct, frozen=True):
     pid: int
     host: str
     run_id: str
+    journal: str = ""
+    """What it writes, where the lock is not that journal's own; empty for none."""
 
 
 class JournalLock:
@@ -51,12 +53,13 @@ class JournalLock:
     Args:
         journal: The journal's path; the lock is `<journal>.lock` beside it.
         run_id: Told to whoever comes second.
+        writes: The journal that the holder writes, where `journal` only stands for something else.
 
     Raises:
         JournalError: If another writer holds it, or the folder cannot be written.
     """
 
-    def __init__(self, journal: Path, *, run_id: str) -> None:
+    def __init__(self, journal: Path, *, run_id: str, writes: str = "") -> None:
         path = lock_path(journal)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -70,7 +73,7 @@ class JournalLock:
             os.close(descriptor)
             raise _refusal(journal, holder, error) from error
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, msgspec.json.encode(LockHolder(os.getpid(), platform.node(), run_id)), 0)
+        os.pwrite(descriptor, msgspec.json.encode(LockHolder(os.getpid(), platform.node(), run_id, writes)), 0)
         self._descriptor: int | None = descriptor
 
     def release(self) -> None:
@@ -102,6 +105,17 @@ def lock_holder(journal: Path) -> LockHolder | None:
         return None
     else:
         return None
+    finally:
+        os.close(descriptor)
+
+
+def last_holder(journal: Path) -> LockHolder | None:
+    """Return who holds the lock or held it last, or None when that is not known."""
+    descriptor = _open_to_look(lock_path(journal))
+    if descriptor is None:
+        return None
+    try:
+        return _read_holder(descriptor)
     finally:
         os.close(descriptor)
 
