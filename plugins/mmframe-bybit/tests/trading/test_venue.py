@@ -464,6 +464,34 @@ async def test_more_orders_than_the_limit_are_refused_unsent_and_cancels_go(exch
     assert (ID, "CANCEL", "CANCELED") in trader.updates
 
 
+@pytest.mark.parametrize(
+    ("prevent", "reason"),
+    [
+        (lambda trader: trader.do(CancelAll(0, "halt")), "everything is being cancelled"),
+        (lambda trader: trader.do(CancelAll(ALL_MARKETS, "halt")), "everything is being cancelled"),
+        (lambda trader: trader.exchange.private[-1].transport.abort(), "the venue is down"),
+    ],
+    ids=["cancel all of it", "cancel all", "stream lost"],
+)
+@pytest.mark.parametrize("order_entry", ["websocket", "rest"])
+async def test_a_quote_that_waits_for_room_is_not_sent_when_it_is_unwanted_by_then(
+    exchange, trader_of, time, order_entry, prevent, reason
+):
+    trader = trader_of(order_entry=order_entry)
+
+    async with trader.running():
+        await resting(trader, *(f"mm-t-0-{number}" for number in range(10)))
+        time.advance(0.8)
+        trader.do(bid("mm-t-0-20"), Amend(0, "mm-t-0-1", 190, 10, 0))
+        await trader.until(lambda: ("mm-t-0-1", "AMEND", "OPEN") in trader.updates)
+        prevent(trader)
+        await trader.until(lambda: "SUBMIT" in {row[1] for row in trader.updates}, step_s=0.01)
+
+    assert ("mm-t-0-20", "SUBMIT", "REJECTED") in trader.updates
+    assert next(update for update in trader.of(OrderUpdate) if update.client_id == "mm-t-0-20").reason == reason
+    assert "mm-t-0-20" not in exchange.orders
+
+
 async def test_at_the_bound_of_open_requests_the_next_is_refused_at_once(exchange, trader_of):
     exchange.script["order.create"].extend([exchange.silence] * 8)
     trader = trader_of(requests_max=8)

@@ -131,6 +131,7 @@ class RestClient:
         *,
         lane: Lane = Lane.QUERY,
         within_s: float = QUERY_PATIENCE_S,
+        unless: Callable[[], str] = lambda: "",
     ) -> Outcome:
         """Send one request once and return what became of it.
 
@@ -139,9 +140,10 @@ class RestClient:
             fields: Its query, or its body; in this order. Values of a query are texts.
             lane: What for.
             within_s: How long it may wait for room in the limits.
+            unless: Tells, once there is room, why it is not to be sent any more; empty if it is.
         """
-        refusal = await self.limits.take(endpoint, lane, within_s=within_s, over_http=True)
-        if refusal is not None:
+        refusal = await self.limits.take(endpoint, lane, within_s=within_s, over_http=True) or unless()
+        if refusal:
             return NeverSent(refusal, self._timing.now_ns())
         answer = await self._session.send(self._request(endpoint, fields or {}))
         now_ns = self._timing.now_ns()

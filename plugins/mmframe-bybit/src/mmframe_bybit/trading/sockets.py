@@ -214,8 +214,15 @@ class TradeSocket:
         """Connect and stay connected until cancelled."""
         await self._session.run(self._drain)
 
-    async def ask(
-        self, endpoint: Endpoint, operation: str, fields: Mapping[str, object], *, lane: Lane, within_s: float
+    async def ask(  # noqa: PLR0913 - as above
+        self,
+        endpoint: Endpoint,
+        operation: str,
+        fields: Mapping[str, object],
+        *,
+        lane: Lane,
+        within_s: float,
+        unless: Callable[[], str] = lambda: "",
     ) -> Outcome:
         """Send one order request once and return what became of it.
 
@@ -225,9 +232,10 @@ class TradeSocket:
             fields: The order.
             lane: What for.
             within_s: How long it may wait for room in the limits.
+            unless: Tells, once there is room, why it is not to be sent any more; empty if it is.
         """
-        refusal = await self._rest.limits.take(endpoint, lane, within_s=within_s, over_http=False)
-        if refusal is not None:
+        refusal = await self._rest.limits.take(endpoint, lane, within_s=within_s, over_http=False) or unless()
+        if refusal:
             return NeverSent(refusal, self._timing.now_ns())
         request_id = f"{self._id_prefix}-{next(self._request_numbers)}"
         header = {

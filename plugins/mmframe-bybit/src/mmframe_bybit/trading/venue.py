@@ -82,11 +82,23 @@ _SESSIONS_CODE = 10003
 """On the trade socket it may also mean too many sessions."""
 
 
+_OPERATIONS = {
+    Endpoint.CREATE: "order.create",
+    Endpoint.AMEND: "order.amend",
+    Endpoint.CANCEL: "order.cancel",
+}
+
+
 class _Work(NamedTuple):
-    """One action on its way. `size_lots` is the whole size that a submit or amend asks for."""
+    """One action on its way.
+
+    `size_lots` is the whole size that a submit or amend asks for, `removals` how many times everything had been
+    cancelled in its market before it.
+    """
 
     action: Action
     size_lots: int = 0
+    removals: int = 0
 
 
 class _Everything(NamedTuple):
@@ -163,6 +175,7 @@ class LiveVenue:
         )
         self._work: deque[_Work] = deque()
         self._open_work = 0
+        self._removals = [0] * len(self._symbols)
         self._under_way: set[Hashable] = set()
         self._again: set[Hashable] = set()
         self._running: _Running | None = None
@@ -371,15 +384,18 @@ class LiveVenue:
         if isinstance(action, Submit):
             self._evidence.learn(action.client_id)
             self._records.on_submit(action)
-            return _Work(action, action.size_lots)
+            return _Work(action, action.size_lots, self._removals[action.market])
         if isinstance(action, Amend):
-            return _Work(action, self._records.on_amend(action))
+            return _Work(action, self._records.on_amend(action), self._removals[action.market])
         if isinstance(action, Cancel):
             self._evidence.learn(action.client_id)
             self._records.on_cancel(action)
         elif isinstance(action, QueryOrder):
             self._evidence.learn(action.client_id)
             self._records.note(action.market, action.client_id)
+        elif isinstance(action, CancelAll):
+            for market in self._markets_of(action):
+                self._removals[market] += 1
         return _Work(action)
 
     async def _carry_out(self, running: _Running, work: _Work) -> None:
@@ -424,28 +440,30 @@ class LiveVenue:
             fields = create_fields(
                 action, instrument, category=self._category, symbol=symbol, self_match=self._options.self_match
             )
-            outcome = await self._send(running, Endpoint.CREATE, "order.create", fields, Lane.ORDER)
+            outcome = await self._send(running, Endpoint.CREATE, fields, work)
         elif isinstance(action, Amend):
             fields = amend_fields(action, instrument, category=self._category, symbol=symbol, size_lots=work.size_lots)
-            outcome = await self._send(running, Endpoint.AMEND, "order.amend", fields, Lane.ORDER)
+            outcome = await self._send(running, Endpoint.AMEND, fields, work)
         elif isinstance(action, Cancel):
             fields = cancel_fields(action.client_id, category=self._category, symbol=symbol)
-            outcome = await self._send(running, Endpoint.CANCEL, "order.cancel", fields, Lane.CANCEL)
+            outcome = await self._send(running, Endpoint.CANCEL, fields, work)
         else:
             return
         self._answer(action, outcome)
 
-    async def _send(
-        self, running: _Running, endpoint: Endpoint, operation: str, fields: Mapping[str, object], lane: Lane
-    ) -> Outcome:
+    async def _send(self, running: _Running, endpoint: Endpoint, fields: Mapping[str, object], work: _Work) -> Outcome:
         """Send one order request once, over the trade socket while it is connected."""
-        patience_s = _CANCEL_PATIENCE_S if lane is Lane.CANCEL else _ORDER_PATIENCE_S
+        is_cancel = endpoint is Endpoint.CANCEL
+        lane, within_s = (Lane.CANCEL, _CANCEL_PATIENCE_S) if is_cancel else (Lane.ORDER, _ORDER_PATIENCE_S)
+        # What it waits for may be what makes it unwanted: a stream that is lost, or the end of everything.
+        unless = partial(self._refusal, running, work)
         trade = running.trade
         if trade is not None and trade.is_connected:
-            outcome = await trade.ask(endpoint, operation, fields, lane=lane, within_s=patience_s)
+            operation = _OPERATIONS[endpoint]
+            outcome = await trade.ask(endpoint, operation, fields, lane=lane, within_s=within_s, unless=unless)
             is_fatal = isinstance(outcome, Refused) and outcome.code != _SESSIONS_CODE
         else:
-            outcome = await running.rest.ask(endpoint, fields, lane=lane, within_s=patience_s)
+            outcome = await running.rest.ask(endpoint, fields, lane=lane, within_s=within_s, unless=unless)
             is_fatal = True
         if isinstance(outcome, Refused) and outcome.kind is CodeClass.FATAL and is_fatal:
             running.sync.shut(outcome.reason)
@@ -460,6 +478,8 @@ class LiveVenue:
             return "" if is_client_id(action.client_id) else _client_id_problem(action.client_id)
         if not isinstance(action, Submit | Amend):
             return "the exchange cannot replace orders"
+        if work.removals != self._removals[action.market]:
+            return "everything is being cancelled"
         if not running.sync.is_up:
             return "the venue is down"
         if not is_client_id(action.client_id):
@@ -565,10 +585,12 @@ class LiveVenue:
         )
 
     async def _cancel_all(self, running: _Running, action: CancelAll) -> None:
-        markets = range(len(self._symbols)) if action.market == ALL_MARKETS else (action.market,)
         async with anyio.create_task_group() as tasks:
-            for market in markets:
+            for market in self._markets_of(action):
                 tasks.start_soon(self._cancel_market, running, market)
+
+    def _markets_of(self, action: CancelAll) -> Sequence[int]:
+        return range(len(self._symbols)) if action.market == ALL_MARKETS else (action.market,)
 
     async def _cancel_market(self, running: _Running, market: int) -> None:
         """Cancel until the exchange lists nothing: once takes at most 500 orders, which ones is not said."""
@@ -598,7 +620,7 @@ class LiveVenue:
                 if record.market == market and record.rests:
                     fields = cancel_fields(record.client_id, category=self._category, symbol=self._symbols[market])
                     send = partial(trade.ask, lane=Lane.CANCEL, within_s=_CANCEL_PATIENCE_S)
-                    tasks.start_soon(send, Endpoint.CANCEL, "order.cancel", fields)
+                    tasks.start_soon(send, Endpoint.CANCEL, _OPERATIONS[Endpoint.CANCEL], fields)
 
     async def _tell_ends(self, running: _Running, market: int) -> None:
         """Ask for the end of those orders of a market that the stream has not shown."""
