@@ -355,6 +355,42 @@ async def test_the_takers_mode_decides_who_expires(venue, client, mode, resting,
     assert told == {name: "SELF_TRADE" if state == "EXPIRED_IN_MATCH" else state for name, state in states.items()}
 
 
+@pytest.mark.parametrize(
+    ("mode", "sizes"),
+    [
+        ("EXPIRE_MAKER", {"makerPreventedQuantity": "0.10000000"}),
+        ("EXPIRE_TAKER", {"takerPreventedQuantity": "0.30000000"}),
+        ("EXPIRE_BOTH", {"takerPreventedQuantity": "0.30000000", "makerPreventedQuantity": "0.10000000"}),
+    ],
+)
+async def test_a_prevented_match_is_one_record_for_both_orders(client, mode, sizes):
+    maker = (await client.place("mine", side="SELL", price="50000.00", quantity="0.1")).json()["orderId"]
+    taker = (await client.place("again", price="50000.00", quantity="0.3", selfTradePreventionMode=mode)).json()
+
+    async def prevented(**query):
+        return (await client.signed("GET", "/api/v3/myPreventedMatches", symbol="BTCUSDT", **query)).json()
+
+    by_maker, by_taker, by_number = (
+        await prevented(orderId=maker),
+        await prevented(orderId=taker["orderId"]),
+        await prevented(preventedMatchId=1),
+    )
+    expired = [
+        order
+        for order in (await client.signed("GET", "/api/v3/allOrders", symbol="BTCUSDT")).json()
+        if order["status"] == "EXPIRED_IN_MATCH"
+    ]
+
+    told = {"preventedMatchId": 1, "makerOrderId": maker, "price": "50000.00000000"}
+    assert taker["preventedMatches"] == [told | sizes]
+    assert by_maker == by_taker == by_number
+    assert by_number[0].items() >= (told | sizes | {"takerOrderId": taker["orderId"], "symbol": "BTCUSDT"}).items()
+    assert by_number[0]["selfTradePreventionMode"] == mode
+    assert [order["preventedMatchId"] for order in expired] == [1] * len(sizes)
+    assert await prevented(orderId=maker, fromPreventedMatchId=2) == []
+    assert (await prevented())["code"] == -1128
+
+
 # Queries
 
 

@@ -180,6 +180,13 @@ class SpotDialect:
             query("orders.open", self._open_orders, f"{api}/openOrders", "openOrders.status", _open_weight),
             query("orders.all", self._all_orders, f"{api}/allOrders", "allOrders", 20),
             query("trades.mine", self._my_trades, f"{api}/myTrades", "myTrades", _my_trades_weight),
+            query(
+                "orders.prevented",
+                self._prevented,
+                f"{api}/myPreventedMatches",
+                "myPreventedMatches",
+                _prevented_weight,
+            ),
             query("account", self._account, f"{api}/account", "account.status", 20),
             query("account", self._commission, f"{api}/account/commission", "account.commission", 20),
             query("limits", self._order_counts, f"{api}/rateLimit/order", "account.rateLimits.orders", 40),
@@ -407,6 +414,22 @@ class SpotDialect:
         ]
         chosen = known[-limit:] if first is None and start is None else known[:limit]
         return [trade_json(fill, caller.stamp) for fill in chosen]
+
+    def _prevented(self, caller: Caller) -> Any:
+        params, market = caller.params, self._market(caller.params)
+        number, order_id = params.integer("preventedMatchId"), params.integer("orderId")
+        first, limit = params.integer("fromPreventedMatchId"), params.limit(500, _LIST_MAX)
+        if (number is None) == (order_id is None) or (number is not None and first is not None):
+            raise BinanceError(-1128, "Combination of optional parameters invalid.")
+        known = [
+            match
+            for match in self.user_data.prevented.of(caller.account.orders)
+            if match.taker.market is market
+            and (number is None or match.number == number)
+            and (order_id is None or order_id in {match.taker.order_id, match.maker.order_id})
+            and (first is None or match.number >= first)
+        ]
+        return [match.rest_json(caller.stamp) for match in known[:limit]]
 
     def _account(self, caller: Caller) -> Any:
         account, setup = caller.account, caller.account.setup
@@ -737,6 +760,10 @@ def _depth_weight(params: Params) -> int:
 
 def _open_weight(params: Params) -> int:
     return 6 if "symbol" in params else 80
+
+
+def _prevented_weight(params: Params) -> int:
+    return 20 if "orderId" in params else 2
 
 
 def _my_trades_weight(params: Params) -> int:

@@ -226,6 +226,8 @@ def placed_json(order: VenueOrder, kind: str | None, stamp: Callable[[int], int]
             }
             for fill in order.fills
         ]
+        if "preventedMatches" in order.labels:
+            body["preventedMatches"] = [match.answer_json() for match in order.labels["preventedMatches"]]
     return body
 
 

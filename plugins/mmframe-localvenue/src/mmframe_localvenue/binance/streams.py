@@ -221,7 +221,7 @@ class MarketStreams:
         for stream in TICKER_STREAMS:
             for reader, name in self._listening(market, stream):
                 event = ticker_event(stream, day_json(market, now_ns, reader.stamp), reader.stamp(now_ns))
-                reader.tell("day-ticker", name, event)
+                reader.tell("ticker", name, event)
 
     def _listening(self, market: Market, kind: str) -> list[tuple[_Reader, str]]:
         symbol = market.name.lower()

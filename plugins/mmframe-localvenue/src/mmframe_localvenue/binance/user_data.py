@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from mmframe_localvenue.binance.errors import BinanceError
+from mmframe_localvenue.binance.prevention import PreventedMatches
 from mmframe_localvenue.binance.spot_orders import amount, expiry_reason, status_of
 from mmframe_localvenue.core import OrderEventKind, OrderState, Role
 
@@ -54,12 +55,13 @@ class UserData:
 
     Attributes:
         last_execution_id: Of the last event told.
+        prevented: What self-trade prevention kept from matching.
     """
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._subscriptions: list[Subscription] = []
-        self._prevented = 0
+        self.prevented = PreventedMatches()
         self.last_execution_id = 0
         core.exchange.on_order.append(self._hear_order)
         core.exchange.on_balances.append(self._hear_balances)
@@ -112,8 +114,7 @@ class UserData:
         if event.kind is OrderEventKind.EXPIRED:
             order.labels["expiryReason"] = _reason(event)
         if event.kind is OrderEventKind.SELF_TRADE:
-            self._prevented += 1
-            order.labels["preventedMatchId"] = self._prevented
+            self.prevented.note(event)
         for subscription in self._subscriptions:
             if subscription.account is order.account:
                 self._send(subscription, _execution_report(event, subscription.stamp))

@@ -15,10 +15,10 @@ How a dialect is made of it:
 
 Operation names, the same in every dialect, so that one fault matrix fits all: `order.place`, `order.test`,
 `order.cancel`, `order.cancel-all`, `order.replace`, `order.amend`, `order.status`, `orders.open`, `orders.all`,
-`trades.mine`, `account`, `positions`, `permissions`, `time`, `ping`, `info`, `depth`, `trades`, `ticker`, `candles`,
-`limits`, `session`, `user-stream.open`, `user-stream.keep`, `user-stream.close`, `dead-man`, `dead-man.info`,
-`account.set`, `account.mode`, `account.coins`, `fees`, `income`, `price-band`. Stream messages: `depth`,
-`depth.partial`, `book-ticker`, `trade`, `ticker`, `mark-price`, `user-stream` (every private message).
+`orders.prevented`, `trades.mine`, `account`, `positions`, `permissions`, `time`, `ping`, `info`, `depth`, `trades`,
+`ticker`, `candles`, `limits`, `session`, `user-stream.open`, `user-stream.keep`, `user-stream.close`, `dead-man`,
+`dead-man.info`, `account.set`, `account.mode`, `account.coins`, `fees`, `income`, `price-band`. Stream messages:
+`depth`, `depth.partial`, `book-ticker`, `trade`, `ticker`, `mark-price`, `user-stream` (every private message).
 """
 
 from mmframe_localvenue.core.accounts import (

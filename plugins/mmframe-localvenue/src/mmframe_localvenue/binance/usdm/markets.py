@@ -203,7 +203,7 @@ class MarketData:
                     name = f"{market.name.lower()}@{stream}"
                     if self._sockets.has_readers(name):
                         event = ticker_event(stream, day_json(market, now_ns), now_ns // 1_000_000)
-                        self._sockets.publish(name, "day-ticker", event)
+                        self._sockets.publish(name, "ticker", event)
 
     def _publish_depth(self, market: Market, speed_ms: int) -> None:
         window = self._tapes[market.name].windows[speed_ms]
