@@ -38,6 +38,17 @@ def test_a_live_run_wants_to_be_confirmed(mmframe, exchange, strategy):
     assert exchange.requests == []
 
 
+def test_a_run_without_a_journal_keeps_a_second_one_out_too(start, mmframe, exchange, strategy, tmp_path):
+    file = strategy()
+    process = start("-m", "mmframe", "run", file, "--mode", "live", "--yes-live", "--no-journal")
+    exchange.wait_for(lambda exchange: len(exchange.open_orders()) >= 2)
+
+    second = mmframe("run", file, "--mode", "live", "--yes-live", "--journal", str(tmp_path / "other.journal"))
+
+    assert second.returncode == 2
+    assert f"process {process.pid} runs this strategy live, expected none" in second.stderr
+
+
 class Watched(dict):
     """Environment variables that remember who was asked for."""
 
