@@ -9,7 +9,15 @@ from mmframe.testing.bench import discover, run_benchmark
 BENCHMARKS = discover(Path(__file__).parent)
 
 
-@pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda benchmark: benchmark.name)
+@pytest.mark.parametrize(
+    "benchmark",
+    [
+        # Each of these starts a process for every measurement.
+        pytest.param(benchmark, marks=[pytest.mark.slow] if benchmark.name.startswith("live path") else [])
+        for benchmark in BENCHMARKS
+    ],
+    ids=lambda benchmark: benchmark.name,
+)
 def test_it_measures_each_contender_that_is_installed(benchmark):
     result = run_benchmark(benchmark, rounds=1, scale=1e-3)
 
