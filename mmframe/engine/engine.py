@@ -139,6 +139,7 @@ class Engine:
         self._day = -1
         self._day_start: dict[str, Decimal] = {}
         self._day_start_pnl: dict[str, float] = {}
+        self._old_marks: dict[int, tuple[int, int]] = {}
         self.state_revision = 0
         self._hash = hashlib.sha256()
         self._encode = msgspec.msgpack.Encoder().encode
@@ -228,6 +229,8 @@ class Engine:
         approved: list[Approved] = []
         if now_ns // _DAY_NS != self._day:
             self._begin_day(now_ns // _DAY_NS)
+        if self._old_marks:
+            self._renew_marks()
         for market in self._markets:
             if market.tracker.deadline_ns <= now_ns or market.tracker.stray_ids or market.truth.wake_ns <= now_ns:
                 self._resolve(market, now_ns, approved)
@@ -673,6 +676,27 @@ class Engine:
             for quote, markets in self._groups.items()
         }
         self._day_start_pnl = {quote: float(total) for quote, total in self._day_start.items()}
+        self._old_marks = {
+            market.index: (market.ledger.position_lots, market.ledger.mark_half_ticks)
+            for market in self._markets
+            if market.ledger.position_lots and not market.has_touch
+        }
+
+    def _renew_marks(self) -> None:
+        """Value what was held as the day began by the first book of the day, where there was none yet.
+
+        A run that goes on the next day knows the price of its last fill: what the market did since is not today's.
+        """
+        for index, (lots, mark_half_ticks) in list(self._old_marks.items()):
+            market = self._markets[index]
+            if not market.has_touch:
+                continue
+            del self._old_marks[index]
+            instrument = market.instrument
+            moved = lots * (market.ledger.mark_half_ticks - mark_half_ticks)
+            self._day_start[instrument.quote] += instrument.tick_size * instrument.lot_size * moved / 2
+            self._day_start_pnl[instrument.quote] = float(self._day_start[instrument.quote])
+            self.state_revision += 1
 
     def _group_figures(self, market: EngineMarket) -> tuple[float, float]:
         """Return today's profit and the summed position value of all markets with the same quote asset."""

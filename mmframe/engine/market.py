@@ -168,6 +168,12 @@ class EngineMarket:
         """Return when the book turns stale if nothing more arrives."""
         return self._last_book_ns + self.stale_after_ns
 
+    @property
+    def has_touch(self) -> bool:
+        """Tell whether the ledger's mark is that of the book as it stands."""
+        touch = self.touch
+        return bool(touch.bid_lots and touch.ask_lots and touch.bid_ticks < touch.ask_ticks)
+
     def on_message(self, batch: MarketBatch, index: int) -> bool:  # noqa: PLR0911 - one return for each kind of message
         """Apply one message; return whether the quotes may have to change.
 

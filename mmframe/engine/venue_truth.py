@@ -172,6 +172,7 @@ class VenueTruth:
         elif self._is_up and not unknown:
             self._is_compared = self._has_started = True
             self._report_due_ns = NEVER_NS
+            self.compare_position(now_ns)
         self._settle()
         return ""
 
@@ -190,7 +191,8 @@ class VenueTruth:
 
     def compare_position(self, now_ns: int) -> None:
         """Compare after either side has changed."""
-        if self._position is None:
+        if self._position is None or (self._awaits_position and not self._is_compared):
+            # Orders of an earlier run may still tell fills that are in the venue's position already: they go first.
             return
         if self._position.position_lots == self._ledger.position_lots:
             self._mismatch_ns = NEVER_NS

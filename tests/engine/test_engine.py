@@ -848,6 +848,23 @@ def test_a_restored_position_is_marked_where_the_market_was_last_seen(bench):
     assert made.quoter.seen[-1][1].day_pnl_quote == 0.0
 
 
+@pytest.mark.parametrize("mid", [80, 100, 120])
+def test_what_the_market_did_while_a_run_was_away_over_midnight_is_not_todays_profit(bench, mid):
+    bought = RestoredFill(Fill(0, "x", "1", Side.BUY, 100, 10, True, Decimal(0), "USDT", 0, 0), 200)
+    lost = RestoredOrder(0, "mm-demo-0-1", Side.BUY, 90, 2, 0, OrderState.OPEN)
+    made = bench(limits=GateLimits(max_daily_loss_quote=Decimal(50)), requote_interval_ns=0)
+    made.engine.restore(RestoredRun(EngineState(day=1), (lost,), (bought,)))
+    # The venue answers before the feed: an order has filled meanwhile, at 90.
+    made.decide()
+    made.handle(Fill(0, lost.client_id, "2", Side.BUY, 90, 2, True, Decimal(0), "USDT", made.now_ns, made.now_ns))
+
+    made.book(bid=mid - 2, ask=mid + 2)
+
+    assert not made.engine.is_halted
+    assert made.quoter.seen[-1][1].day_pnl_quote == 2 * (mid - 90)
+    assert made.engine.state().day_start_pnl_quote == 10 * (mid - 100)
+
+
 def test_a_halt_outside_a_decision_wakes_every_market_at_once(bench):
     engine, _ = two_markets(bench, faults=FaultBudget(halt_after=1), max_quote_age_ns=60 * SECOND_NS)
     now_ns = 1_800_000_000 * SECOND_NS
