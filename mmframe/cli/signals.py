@@ -20,9 +20,11 @@ _REASONS = {"SIGINT": "stopped by Ctrl+C", "SIGTERM": "stopped by SIGTERM", "SIG
 
 @contextmanager
 def stop_on_signals(stop: StopRequest, announce: Callable[[str], None]) -> Iterator[None]:
-    """Turn the first signal into a request to stop and the second into KeyboardInterrupt.
+    """Turn the first signal into a request to stop and a Ctrl+C after it into KeyboardInterrupt.
 
-    A signal that is being ignored stays ignored: `nohup` works.
+    Others than Ctrl+C come twice by themselves: a terminal that is closed sends SIGHUP once itself and once through its
+    shell, a session that is ended SIGTERM and SIGHUP. They must not keep orders from being cancelled. A signal that is
+    being ignored stays ignored: `nohup` works.
 
     Args:
         stop: What the driver looks at.
@@ -32,7 +34,9 @@ def stop_on_signals(stop: StopRequest, announce: Callable[[str], None]) -> Itera
     def on_signal(number: int, frame: FrameType | None) -> None:
         del frame
         if stop.reason is not None:
-            raise KeyboardInterrupt
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return
         reason = _REASONS[signal.Signals(number).name]
         stop.request(reason)
         announce(reason)

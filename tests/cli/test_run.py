@@ -211,7 +211,19 @@ def test_a_run_that_nobody_can_see_stops_and_still_gives_its_result(start, strat
     assert process.wait(timeout=60) == 0
 
 
-def test_the_second_signal_aborts_and_the_old_handlers_come_back():
+def test_what_comes_twice_by_itself_aborts_nothing():
+    """Both a terminal that is closed and its shell send SIGHUP."""
+    stop, said = StopRequest(), []
+
+    with stop_on_signals(stop, said.append):
+        for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+
+    assert stop.reason == "the terminal was closed"
+    assert said == ["the terminal was closed"]
+
+
+def test_ctrl_c_after_a_signal_aborts_and_the_old_handlers_come_back():
     before = signal.getsignal(signal.SIGTERM)
     stop, said = StopRequest(), []
 
