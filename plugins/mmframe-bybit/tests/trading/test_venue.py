@@ -729,6 +729,24 @@ async def test_cancels_have_room_where_quotes_have_none(exchange, trader_of):
     assert trader.updates == [("mm-t-0-8", "SUBMIT", "REJECTED"), ("mm-t-0-20", "CANCEL", "CANCELED")]
 
 
+async def test_cancels_do_not_wait_for_answers_that_do_not_come(exchange, trader_of):
+    exchange.script["/v5/order/create"].extend([None, None] + [exchange.silence] * 12)
+    trader = trader_of(order_entry="rest")
+
+    async with trader.running():
+        await resting(trader, ID, "mm-t-0-2")
+        trader.do(*(bid(f"mm-t-1-{number}") for number in range(8)))
+        exchange.script["/v5/order/realtime"].extend([exchange.silence] * 5)
+        trader.do(*(QueryOrder(0, f"mm-t-1-{number}") for number in range(5)))
+        await trader.until(
+            lambda: len(exchange.asked("/v5/order/create")) == 10 and len(exchange.asked("/v5/order/realtime")) == 2
+        )
+        trader.do(Cancel(0, ID), CancelAll(0, "halt"))
+        await trader.until(lambda: len([row for row in trader.updates if row[2] == "CANCELED"]) == 2)
+
+    assert exchange.open_orders() == []
+
+
 async def test_cancel_all_goes_on_until_nothing_is_listed(exchange, trader_of):
     exchange.cancel_all_max = 2
     trader = trader_of()

@@ -33,6 +33,7 @@ _TIME_SAMPLES = 3
 _OK_STATUS = 200
 _FORBIDDEN_STATUS = 403
 _BODY_BYTES_MAX = 8 * 1024 * 1024
+_CONCURRENT_MAX = 10
 
 
 class _Time(msgspec.Struct, frozen=True, rename="camel"):
@@ -88,10 +89,15 @@ class RestClient:
         self.limits = limits
         self._credentials = credentials
         self._timing = timing
-        self._session = HttpSession(
-            url,
-            timing=timing,
-            limits=HttpLimits(total_s=timeout_s, read_s=timeout_s, body_bytes_max=_BODY_BYTES_MAX),
+        self._session, self._for_cancels = (
+            HttpSession(
+                url,
+                timing=timing,
+                limits=HttpLimits(
+                    concurrent_max=_CONCURRENT_MAX, total_s=timeout_s, read_s=timeout_s, body_bytes_max=_BODY_BYTES_MAX
+                ),
+            )
+            for _ in range(2)
         )
 
     async def __aenter__(self) -> Self:
@@ -99,6 +105,7 @@ class RestClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.aclose()
+        await self._for_cancels.aclose()
 
     def __repr__(self) -> str:
         return f"<RestClient {self._session.origin}>"
@@ -145,7 +152,11 @@ class RestClient:
         refusal = await self.limits.take(endpoint, lane, within_s=within_s, over_http=True) or unless()
         if refusal:
             return NeverSent(refusal, self._timing.now_ns())
-        answer = await self._session.send(self._request(endpoint, fields or {}))
+        session = self._session
+        if lane is Lane.CANCEL and session.under_way >= _CONCURRENT_MAX:
+            # Behind answers that do not come a cancel would wait until its own time is over.
+            session = self._for_cancels
+        answer = await session.send(self._request(endpoint, fields or {}))
         now_ns = self._timing.now_ns()
         if isinstance(answer, NotSent):
             return NeverSent(answer.reason, now_ns)
