@@ -79,6 +79,7 @@ class Exchange:
         self.trade = []
         self.logins = []
         self.topics = []
+        self.private_pings = 0
         self.refuses_login = ""
         self._ids = itertools.count(1)
         self._changed = deque()
@@ -375,6 +376,7 @@ class Exchange:
 
     async def _on_private(self, connection, request):
         if request["op"] == "ping":
+            self.private_pings += 1
             await connection.send(json.dumps({"req_id": "", "op": "pong", "args": [str(self._time())], "conn_id": "c"}))
             return
         problem = self._login_problem(request) if request["op"] == "auth" else ""

@@ -878,7 +878,8 @@ async def test_cancel_on_disconnect_is_set_where_the_account_has_it(exchange, tr
     trader = trader_of(disconnect_cancel_s=20)
 
     async with trader.running():
-        pass
+        # A connection that does not ping in time counts as lost for it.
+        await trader.until(lambda: exchange.private_pings == 1)
 
     assert trader.venue.capabilities.has_dead_man_switch
     assert exchange.asked("/v5/order/disconnected-cancel-all") == [{"product": "DERIVATIVES", "timeWindow": 20}]

@@ -135,6 +135,8 @@ class PrivateStream:
         for topics in self._topics:
             request_id = f"s{next(self._request_numbers)}"
             await self._ask(connection, "subscribe", request_id, list(topics), " and ".join(topics))
+        # After a break the exchange's own cancel waits for a ping as well; the first one of the session comes late.
+        await connection.send(_PING)
         if self._generation and self._session.connection is None:
             # Its loss may still wait in the queue; what follows is not the same unbroken stream.
             self._on_lost("the private stream was lost")
