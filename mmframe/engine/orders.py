@@ -282,10 +282,13 @@ class OrderTracker:
             self._requested(order, OrderState.PENDING_CANCEL, now_ns)
 
     def on_cancel_all(self, now_ns: int) -> None:
-        """Note that everything is being cancelled."""
+        """Note that everything that rests is being cancelled.
+
+        A submit without an answer yet may come to the venue after that: its order is cancelled when it shows up.
+        """
         self.revision += 1
         for order in self.live.values():
-            if order.state is not OrderState.UNKNOWN:
+            if order.state not in {OrderState.UNKNOWN, OrderState.SENT, OrderState.INTENT}:
                 self._requested(order, OrderState.PENDING_CANCEL, now_ns)
 
     # Evidence from the venue.

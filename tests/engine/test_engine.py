@@ -964,3 +964,18 @@ def test_a_cancel_that_is_refused_again_and_again_leaves_room_for_others(bench):
     # Three as fast as decisions are made, then one a second.
     assert cancels[:3] == [0, 1, 2]
     assert len(cancels) == 6
+
+
+def test_an_order_that_came_to_the_venue_after_the_cancel_all_is_cancelled_as_soon_as_it_shows_up(bench):
+    made = bench()
+    bid, ask = made.book()
+    made.engine.stop(made.now_ns, "interrupted")
+
+    def news(client_id, status, request):
+        return made.handle(OrderUpdate(0, client_id, status, request, made.now_ns, made.now_ns, version=1))
+
+    assert news(bid.client_id, OrderStatus.OPEN, Request.SUBMIT) == [Cancel(0, bid.client_id)]
+    # The other one was there in time.
+    assert news(ask.client_id, OrderStatus.CANCELED, Request.STREAM) == []
+    news(bid.client_id, OrderStatus.CANCELED, Request.CANCEL)
+    assert not made.engine.has_live_orders
