@@ -286,6 +286,26 @@ def test_an_adopted_position_is_an_opening_execution_at_the_mark(bench, lots, si
     assert made.engine.status(made.now_ns, started_ns=0, mode="live").markets[0].position == lots
 
 
+def test_a_position_is_adopted_once_no_order_of_an_earlier_run_can_tell_its_fills_any_more(bench):
+    made = live(bench, capabilities=DERIVATIVES, on_position=OnPosition.ADOPT)
+    made.book()
+    position(made, 5)
+    up(made)
+    partly_filled = OrderReport("mm-demo-old-7", "77", Side.BUY, 90, 4, 3)
+
+    assert listed(made, partly_filled) == [Cancel(0, "mm-demo-old-7")]
+    assert opening(made) == []
+    made.engine.handle(
+        Fill(0, "mm-demo-old-7", "t1", Side.BUY, 90, 3, True, Decimal(0), "USDT", made.now_ns, made.now_ns)
+    )
+    made.after(1)
+    made.engine.handle(OpenOrdersReport(0, (), made.now_ns, made.now_ns))
+    (adopted,) = opening(made)
+
+    assert (adopted.side, adopted.size_lots) == (Side.BUY, 2)
+    assert kinds(made.decide()) == [Submit, Submit]
+
+
 def test_a_position_without_a_mark_price_cannot_be_adopted(bench):
     made = live(bench, capabilities=DERIVATIVES, on_position=OnPosition.ADOPT)
     made.book()
