@@ -242,7 +242,7 @@ class _Examination:
             amounts = [line.position_amt for line in lines if line.symbol == symbol and Decimal(line.position_amt)]
             subject = f"position in {instrument.symbol}"
             if amounts:
-                hint = "on_position in [run] says what a start does with it"
+                hint = "on_position in [live] says what a start does with it"
                 self._say(subject, _WARNING, f"{', '.join(amounts)} {instrument.base}", hint)
             else:
                 self._say(subject, _OK, "none")
