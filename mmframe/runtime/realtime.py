@@ -33,7 +33,10 @@ _KILL_LOOK_NS = 100_000_000
 """Between two looks at the kill switch."""
 
 _CLEAN_UP_S = 30.0
-"""Time that the orders get to be gone after a stop."""
+"""Shortest time that the orders get to be gone after a stop."""
+
+_AFTER_ABSENCE_S = 15.0
+"""Time that they get beyond the venue's own delay, before which an order without an answer cannot be proved absent."""
 
 _FAILED_WAIT_S = 0.01
 """Between two steps after a failure, which may happen again with each of them."""
@@ -149,7 +152,8 @@ class RealTimeDriver:
             session.stop(reason)
         except Exception as error:  # noqa: BLE001 - raised at the end of the run
             session.fail(error)
-        with anyio.move_on_after(_CLEAN_UP_S):
+        absence_s = session.venue.capabilities.absence_delay_ns / 1e9
+        with anyio.move_on_after(max(_CLEAN_UP_S, absence_s + _AFTER_ABSENCE_S)):
             while not (session.is_clean or self._is_venue_over):
                 self._news = anyio.Event()
                 self._step()

@@ -665,6 +665,17 @@ def test_a_kill_switch_that_is_set_ends_a_live_run_without_another_order(tmp_pat
     assert result.is_confirmed_empty
 
 
+def test_orders_get_longer_to_be_gone_than_the_venue_takes_to_forget_a_request(monkeypatch):
+    """A proof of absence that the end of the run cut off would leave orders in doubt that are none."""
+    monkeypatch.setattr("mmframe.runtime.realtime._CLEAN_UP_S", 0.0)
+    venue, clock, stop = KeptVenue(), ScriptClock(START_NS), StopRequest()
+    stop.request("enough")
+
+    result = run_plan(kept_plan(clock, venue), stop=stop)
+
+    assert (result.ended_because, result.is_confirmed_empty) == ("enough", True)
+
+
 def test_a_kill_switch_is_for_live_runs_alone(tmp_path):
     KillSwitch.of(tmp_path / "strategy.toml", "demo").set("no", START_NS)
     venue, clock = KeptVenue(), ScriptClock(START_NS)
