@@ -43,10 +43,13 @@ class GapLog:
         self.count = 0
 
     def on_void(self, market: str, at_ns: int) -> None:
-        """Note that a book became void."""
+        """Note that a book became void; one that was void already ends that gap with this one."""
         with self._lock:
             entry = self._entry(market, at_ns)
             entry.reason = self._reasons.pop((market, at_ns), entry.reason)
+            before = self._open.get(market, entry)
+            if before is not entry:
+                before.to_ns = at_ns
             self._open[market] = entry
 
     def on_whole(self, market: str, at_ns: int) -> None:

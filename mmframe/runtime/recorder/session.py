@@ -211,8 +211,9 @@ class _RecordSession:
         self._restarted_ns = now_ns
         self._scope.cancel()
         self._scope = anyio.CancelScope()
-        for market in range(len(self._books)):
+        for market, instrument in enumerate(self._plan.instruments):
             self._books[market] = BookState.UNSYNCED
+            self._writer.gaps.on_void(instrument.symbol, now_ns)
             self._writer.put(market, now_ns, capture_note("restart", reason="the recorder connected anew"))
         self._feed = self._plan.make_feed(self._writer.put)
         tasks.start_soon(self._run_feed, self._feed, self._scope)

@@ -282,6 +282,8 @@ def test_a_recorder_that_is_too_slow_says_what_it_lost_and_begins_anew(record, c
     found = recorded.replay()
 
     assert recorded.manifest.dropped_frames > 0
+    anew = next(gap for gap in recorded.manifest.gaps if gap.reason == "the recorder connected anew")
+    assert anew.to_ns is not None
     assert any(gap.frames for gap in recorded.manifest.gaps)
     assert "GAP" in kinds(found)
     assert [row for row in found if kinds([row]) != ["GAP"]] == [row for row in recorded.delivered if row in found]

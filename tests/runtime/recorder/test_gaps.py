@@ -44,6 +44,17 @@ def test_a_break_of_the_sequence_needs_no_note_and_may_have_no_end(log):
     assert facts(log) == [("C/D", 6, None, reason), ("A/B", 7, 8, reason)]
 
 
+def test_a_gap_in_a_gap_begins_where_that_ends(log):
+    log.on_void("A/B", 3)
+    log.explain("A/B", 5, "the recorder connected anew", is_gap=True)
+    log.on_void("A/B", 5)
+    log.on_void("A/B", 5)
+    log.on_whole("A/B", 9)
+
+    reason = "the feed found that messages were missing or cannot be right"
+    assert facts(log) == [("A/B", 3, 5, reason), ("A/B", 5, 9, "the recorder connected anew")]
+
+
 def test_gaps_beyond_the_bound_are_counted(log):
     for number in range(GAPS_MAX + 5):
         log.on_void("A/B", number)
