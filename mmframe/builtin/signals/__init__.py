@@ -5,9 +5,25 @@ from mmframe.builtin.signals.ewma_volatility import EWMA_VOLATILITY
 from mmframe.builtin.signals.imbalance import IMBALANCE
 from mmframe.builtin.signals.micro_price import MICRO_PRICE
 from mmframe.builtin.signals.price_impact import PRICE_IMPACT
+from mmframe.builtin.signals.range_volatility import GARMAN_KLASS, PARKINSON, ROGERS_SATCHELL
+from mmframe.builtin.signals.realised_volatility import REALISED_VOLATILITY, TWO_SCALE_VOLATILITY
 from mmframe.builtin.signals.spike import SPIKE
 from mmframe.builtin.signals.trade_flow import TRADE_FLOW
 
 __all__ = ["SIGNALS"]
 
-SIGNALS = (EWMA_VOLATILITY, MICRO_PRICE, IMBALANCE, TRADE_FLOW, DEPTH, ABSOLUTE_DEPTH, PRICE_IMPACT, SPIKE)
+SIGNALS = (
+    EWMA_VOLATILITY,
+    REALISED_VOLATILITY,
+    TWO_SCALE_VOLATILITY,
+    PARKINSON,
+    GARMAN_KLASS,
+    ROGERS_SATCHELL,
+    MICRO_PRICE,
+    IMBALANCE,
+    TRADE_FLOW,
+    DEPTH,
+    ABSOLUTE_DEPTH,
+    PRICE_IMPACT,
+    SPIKE,
+)

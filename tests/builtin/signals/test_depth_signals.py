@@ -164,6 +164,11 @@ def test_every_signal_provides_a_field_of_its_own():
     assert len(set(provided)) == len(provided)
     assert provided == [
         "volatility",
+        "realised_volatility",
+        "two_scale_volatility",
+        "parkinson_volatility",
+        "garman_klass_volatility",
+        "rogers_satchell_volatility",
         "micro_price",
         "imbalance",
         "trade_flow",
