@@ -133,7 +133,7 @@ class Engine:
         self.is_stopping = False
         self._is_venue_up = capabilities.is_virtual
         self._is_live = not capabilities.is_virtual
-        self._own_prefix = prefix = f"{client_id_prefix(settings.strategy)}-"
+        prefix = f"{client_id_prefix(settings.strategy)}-"
         self._prefix = f"{prefix}{settings.run_id}-"
         self._sequence = 0
         self._day = -1
@@ -313,8 +313,8 @@ class Engine:
         return any(market.tracker.live for market in self._markets)
 
     def is_ours(self, fill: Fill) -> bool:
-        """Tell whether an execution is of an order of this strategy: others trade on the same account too."""
-        return not self._is_live or fill.client_id.startswith(self._own_prefix)
+        """Tell whether an execution counts for this run: others trade on the same account, and earlier runs did."""
+        return not self._is_live or self._market_of(fill.market).truth.counts(fill)
 
     @property
     def is_confirmed_empty(self) -> bool:

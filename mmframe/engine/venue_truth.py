@@ -71,6 +71,7 @@ class VenueTruth:
         "_run_id",
         "_takes_effect_ns",
         "_tracker",
+        "_up_ns",
         "foreign_orders",
         "is_confirmed_empty",
         "is_ready",
@@ -100,6 +101,7 @@ class VenueTruth:
         self._ledger = ledger
         self._is_up = not self._is_live
         self._is_stopping = False
+        self._up_ns = NEVER_NS
         self._has_started = False
         self._is_compared = not self._is_live
         self._awaits_position = self._is_live and capabilities.reports_positions
@@ -122,6 +124,8 @@ class VenueTruth:
         if not self._is_live or is_up == self._is_up:
             return
         self._is_up = is_up
+        if is_up:
+            self._up_ns = min(self._up_ns, now_ns)
         self._is_compared = False
         self._tracker.forget_absences()
         if not self._is_stopping:
@@ -176,6 +180,17 @@ class VenueTruth:
         self._settle()
         return ""
 
+    def counts(self, fill: Fill) -> bool:
+        """Tell whether an execution is one of this run, or of an order of an earlier one that fills while it runs.
+
+        What an earlier run had executed before, and a venue may tell again, is in the position that this run found.
+        """
+        client_id = fill.client_id
+        if not client_id.startswith(self._prefix):
+            return False
+        is_known = client_id in self._tracker.live or self._tracker.final_state(client_id) is not None
+        return is_known or client_id.startswith(f"{self._prefix}{self._run_id}-") or fill.exchange_ns >= self._up_ns
+
     def on_unknown_order(self, client_id: str, now_ns: int) -> None:
         """Take that an order which the tracker does not know rests; one of ours is to go."""
         if not client_id.startswith(self._prefix) or not (self._has_started or self._is_stopping):
@@ -217,7 +232,7 @@ class VenueTruth:
         lots = report.position_lots - self._ledger.position_lots
         return Fill(
             market=self._market,
-            client_id=f"{self._prefix}opening",
+            client_id=f"{self._prefix}{self._run_id}-opening",
             # A journal may hold the opening of an earlier part of the same run, of another position.
             venue_trade_id=f"opening/{self._run_id}/{self._ledger.fill_count}",
             side=Side.BUY if lots > 0 else Side.SELL,

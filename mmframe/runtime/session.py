@@ -210,7 +210,7 @@ class Session:
             self._tell("on_order_update", event)
 
     def _note_foreign(self, fill: Fill) -> None:
-        """Say that somebody else trades on the account; where the venue keeps positions, that halts the market."""
+        """Say that somebody else trades on the account, or an earlier run did; a position that follows halts."""
         symbol = self.plan.instruments[fill.market].symbol
         _LOG.warning("foreign_fill", extra={"market": symbol, "client_id": fill.client_id, "lots": fill.size_lots})
 

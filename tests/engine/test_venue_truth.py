@@ -486,3 +486,54 @@ def test_what_another_process_places_at_the_stop_goes_too(bench):
 
     assert rests(made, "mm-demo-new-1") == [Cancel(0, "mm-demo-new-1")]
     assert not made.engine.is_halted
+
+
+def executed(made, client_id, *, seconds=0.0):
+    at_ns = made.now_ns + int(seconds * 1_000_000_000)
+    return Fill(0, client_id, "t1", Side.BUY, 90, 4, True, Decimal(0), "USDT", at_ns, made.now_ns)
+
+
+@pytest.mark.parametrize(("client_id", "counts"), [("mm-demo-old-7", False), ("mm-demo-0-1", True), ("web_1", False)])
+def test_what_an_earlier_run_had_executed_and_the_venue_tells_again_does_not_count(bench, client_id, counts):
+    made = live(bench, capabilities=LIVE)
+    made.book()
+
+    # Told before the venue is up, as what may have been missed is.
+    assert made.engine.is_ours(executed(made, client_id, seconds=-30)) is counts
+    made.after(1)
+    up(made)
+    # Told with the end of an order that was filled in part.
+    assert made.engine.is_ours(executed(made, client_id, seconds=-30)) is counts
+
+
+def test_an_order_of_an_earlier_run_that_fills_while_this_one_runs_counts(bench):
+    made = live(bench, capabilities=LIVE)
+    made.book()
+    up(made)
+    made.after(5)
+
+    assert made.engine.is_ours(executed(made, STRAY.client_id, seconds=-1))
+    # A break does not move the begin.
+    down(made)
+    made.after(5)
+    up(made)
+    assert made.engine.is_ours(executed(made, STRAY.client_id, seconds=-6))
+
+
+def test_executions_of_an_adopted_order_count_whenever_they_were(bench):
+    made = live(bench, capabilities=LIVE, on_open_orders=OnOpenOrders.ADOPT)
+    made.book()
+    up(made)
+    listed(made, STRAY)
+
+    assert made.engine.is_ours(executed(made, STRAY.client_id, seconds=-1))
+
+
+def test_the_execution_of_an_opening_position_counts(bench):
+    made = live(bench, capabilities=DERIVATIVES, on_position=OnPosition.ADOPT)
+    made.book()
+    up(made)
+    listed(made)
+    made.engine.handle(PositionReport(0, 5, 99, 0, made.now_ns))
+
+    assert [made.engine.is_ours(fill) for fill in opening(made)] == [True]
