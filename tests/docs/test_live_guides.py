@@ -79,6 +79,7 @@ def test_the_table_of_drills_is_what_can_be_drilled():
     told = table_rows(GUIDES / "drill-a-strategy.md", "name")
 
     assert told == [[f"`{each.name}`", each.summary, "yes" if each.is_on_market_data else ""] for each in drills.DRILLS]
+    assert len(told) == 30, "other pages say thirty"
 
 
 def test_the_venue_of_the_guide_passes_the_cases_of_live_venues(tmp_path):
