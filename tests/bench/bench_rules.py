@@ -34,6 +34,7 @@ _LEVELS = 200
 _OPTIONS = {
     "price-impact": {"size": Decimal(2)},
     "imbalance": {"levels": 5},
+    "vpin": {"bucket_size": Decimal(5)},
     "layered-limits": {
         "max_position": Decimal(1),
         "max_total_notional_quote": Decimal(1_000),

@@ -20,6 +20,7 @@ np = pytest.importorskip("numpy", reason="numpy is not installed")
 CALLS = 400
 OPTIONS = {
     "price-impact": {"size": Decimal(1)},
+    "vpin": {"bucket_size": Decimal(2), "buckets": 7},
     "layered-limits": {
         "max_position": Decimal(1),
         "max_total_notional_quote": Decimal(300),

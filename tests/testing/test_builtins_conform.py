@@ -28,7 +28,10 @@ class TestCore(PluginConformance):
     module = "mmframe.builtin.plugin"
 
 
-_REQUIRED_OPTIONS = {"price-impact": {"size": Decimal("0.5")}}
+_REQUIRED_OPTIONS = {
+    "price-impact": {"size": Decimal("0.5")},
+    "vpin": {"bucket_size": Decimal("0.01")},
+}
 
 
 def _classes(base, specs, **attributes):
