@@ -11,6 +11,7 @@ from mmframe.domain.market import Side
 from mmframe.errors import DomainError
 from mmframe.net.budget import Lane
 from mmframe.testing import make_instrument
+from mmframe_binance.trading.calls import USDM_CALLS, USDM_MODIFY
 from mmframe_binance.trading.clock import ClockOffset
 from mmframe_binance.trading.filters import SymbolRules
 from mmframe_binance.trading.hosts import SPOT_HOSTS, chosen_url
@@ -148,6 +149,13 @@ def test_the_exchanges_own_counts_close_the_lanes_from_below():
     assert budget.wait_ns(Lane.CANCEL, 1, 0, T) == 0
 
 
+def test_orders_at_futures_leave_the_weight_to_queries_and_cancels():
+    # As documented: new orders and changes count as orders alone. Counted as weight they would starve the queries that
+    # resolve orders of unknown outcome.
+    assert (USDM_CALLS.place.weight, USDM_CALLS.place.orders) == (0, 1)
+    assert (USDM_MODIFY.weight, USDM_MODIFY.orders) == (0, 1)
+
+
 def test_too_many_requests_block_everything_for_as_long_as_told():
     budget = limits()
 
@@ -164,6 +172,20 @@ def test_too_many_orders_block_orders_alone():
 
     assert budget.wait_ns(Lane.ORDER, 1, 1, T) > 0
     assert budget.wait_ns(Lane.CANCEL, 1, 0, T) == 0
+
+
+def test_orders_wait_for_as_long_as_told_when_it_is_the_days_window_that_is_full():
+    budget, server_ms = limits(), 1_700_000_000_000
+
+    budget.on_answer(429, {"retry-after": "3600"}, T, is_order_limit=True)
+    budget.use([RateLimit("REQUEST_WEIGHT", "MINUTE", 1, 100), RateLimit("ORDERS", "DAY", 1, 9)], T)
+
+    assert budget.wait_ns(Lane.ORDER, 1, 1, T + 60 * SECOND_NS) == 3540 * SECOND_NS
+    assert budget.wait_ns(Lane.CANCEL, 1, 0, T + 60 * SECOND_NS) == 0
+
+    by_socket = limits()
+    by_socket.on_socket_answer(429, (), server_ms + 3_600_000, T, server_ms=server_ms, is_order_limit=True)
+    assert by_socket.wait_ns(Lane.ORDER, 1, 1, T + 60 * SECOND_NS) >= 3540 * SECOND_NS
 
 
 def test_the_socket_tells_until_when_by_the_exchanges_clock():

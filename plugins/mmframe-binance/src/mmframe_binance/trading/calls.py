@@ -80,7 +80,7 @@ SPOT_KEY_RIGHTS = Call("GET", "/sapi/v1/account/apiRestrictions", 1)
 USDM_CALLS = Calls(
     time=Call("GET", "/fapi/v1/time", 1, security="none"),
     exchange_info=Call("GET", "/fapi/v1/exchangeInfo", 1, security="none"),
-    place=_order("POST", "/fapi/v1/order", 1),
+    place=_order("POST", "/fapi/v1/order", 0),
     cancel=_cancel("/fapi/v1/order", 1),
     cancel_all=_cancel("/fapi/v1/allOpenOrders", 1),
     order=Call("GET", "/fapi/v1/order", 1),
@@ -88,7 +88,7 @@ USDM_CALLS = Calls(
     trades=Call("GET", "/fapi/v1/userTrades", 5),
     account=Call("GET", "/fapi/v3/balance", 5),
 )
-USDM_MODIFY = _order("PUT", "/fapi/v1/order", 1)
+USDM_MODIFY = _order("PUT", "/fapi/v1/order", 0)
 USDM_POSITIONS = Call("GET", "/fapi/v3/positionRisk", 5)
 USDM_POSITION_MODE = Call("GET", "/fapi/v1/positionSide/dual", 30)
 USDM_ACCOUNT_CONFIG = Call("GET", "/fapi/v1/accountConfig", 5)

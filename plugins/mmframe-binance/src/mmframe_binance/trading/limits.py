@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmframe.net.budget import RateBudget, Window, try_take_all
+from mmframe.net.budget import RateBudget, Window, retry_after_ns, try_take_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +26,9 @@ _BAN_NS = 120 * _SECOND_NS
 
 _MARGIN_NS = 50_000_000
 """Added to waits that the exchange told: its clock and ours differ."""
+
+_HOLD_MAX_NS = 3 * 86_400 * _SECOND_NS
+"""The longest ban that the exchange documents."""
 
 _MS_NS = 1_000_000
 
@@ -58,7 +61,10 @@ class TradingLimits:
             if block is not None:
                 self._weight.block_until(block.until_ns, block.reason)
         if orders:
+            hold = self._orders.block(now_ns)
             self._orders = RateBudget(orders)
+            if hold is not None:
+                self._orders.block_until(hold.until_ns, hold.reason)
 
     def wait_ns(self, lane: Lane, weight: int, orders: int, now_ns: int) -> int:
         """Take weight and order count and return 0, or take nothing and return how long to wait."""
@@ -71,9 +77,14 @@ class TradingLimits:
         """Return what blocks everything, or None."""
         return self._weight.block(now_ns)
 
-    def hold_orders(self, now_ns: int) -> None:
-        """Let no new order pass for the shortest window: the exchange counted one too many."""
-        self._orders.block_until(now_ns + 10 * _SECOND_NS, "too many new orders")
+    def hold_orders(self, now_ns: int, wait_ns: int = 0) -> None:
+        """Let no new order pass for as long as told, the shortest window at least: the exchange counted one too many.
+
+        It may be the day's window that is full. Who asks again before the time is over gets the address banned, and then
+        cancels do not pass either.
+        """
+        wait_ns = min(max(wait_ns, 10 * _SECOND_NS), _HOLD_MAX_NS)
+        self._orders.block_until(now_ns + wait_ns, "too many new orders")
 
     def on_answer(self, status: int, headers: Mapping[str, str], now_ns: int, *, is_order_limit: bool) -> None:
         """Take what an HTTP answer says of counts and of having to stop.
@@ -91,7 +102,7 @@ class TradingLimits:
                 elif name.startswith(_ORDERS_HEADER):
                     self._orders.on_used(name.removeprefix(_ORDERS_HEADER).upper(), int(value), now_ns)
         if is_order_limit:
-            self.hold_orders(now_ns)
+            self.hold_orders(now_ns, retry_after_ns(headers, now_ns) or 0)
         else:
             self._weight.on_status(status, headers, now_ns, default_wait_ns=_BAN_NS)
 
@@ -119,11 +130,11 @@ class TradingLimits:
             budget = self._weight if limit.rate_limit_type == _WEIGHT else self._orders
             if limit.rate_limit_type in {_WEIGHT, _ORDERS}:
                 budget.on_used(_name(limit), limit.count, now_ns)
+        told_ns = (retry_after_ms - server_ms) * _MS_NS + _MARGIN_NS if retry_after_ms > server_ms else 0
         if is_order_limit:
-            self.hold_orders(now_ns)
-        elif retry_after_ms > server_ms and status in {403, 418, 429}:
-            wait_ns = (retry_after_ms - server_ms) * _MS_NS + _MARGIN_NS
-            self._weight.block_until(now_ns + min(wait_ns, 3 * 86_400 * _SECOND_NS), f"status {status}")
+            self.hold_orders(now_ns, told_ns)
+        elif told_ns and status in {403, 418, 429}:
+            self._weight.block_until(now_ns + min(told_ns, _HOLD_MAX_NS), f"status {status}")
         else:
             self._weight.on_status(status, {}, now_ns, default_wait_ns=_BAN_NS)
 
