@@ -272,6 +272,15 @@ async def test_the_switch_is_put_off_when_nothing_rests(rig):
         assert run.switched == 2
 
 
+async def test_a_market_whose_switch_cannot_be_wound_keeps_no_other_from_it(rig):
+    markets = (rig.market("BTC/USDT", price="50000"), rig.market("ETH/USDT", price="3000"))
+    async with rig.local_venue("usdm", markets=markets) as local:
+        body = json.dumps({"code": -4141, "msg": "Symbol is closed."})
+        local.faults.next("dead-man", Fault.UNKNOWN_NOT_DONE, status=400, body=body)
+        async with rig.running("usdm", local, dead_man_s=600.0) as run:
+            await run.until(lambda: run.switched == 2, "the switch of the second market")
+
+
 async def test_a_switch_that_is_off_is_never_wound(rig):
     async with rig.local_venue("usdm") as local, rig.running("usdm", local, dead_man_s=0.0) as run:
         await run.rest()

@@ -346,13 +346,14 @@ class UsdmVenue(TradingVenue):
             await self._timing.sleep(self._dead_man_s / _SWITCH_REFRESHES)
 
     async def _set_switch(self, countdown_ms: int) -> str:
-        """Set the countdown of each market, 0 for off; return why that did not work, empty when it did."""
+        """Set the countdown of each market, 0 for off; return why that did not work for one, empty when it did for all."""
+        reasons = []
         for symbol in self._symbols:
             fields = {"symbol": symbol, "countdownTime": str(countdown_ms)}
             outcome = await self._asking.ask(USDM_COUNTDOWN, fields)
             if not isinstance(outcome, Done):
-                return outcome.reason
-        return ""
+                reasons.append(outcome.reason)
+        return reasons[0] if reasons else ""
 
 
 _INFO, _WARNING = 20, 30
