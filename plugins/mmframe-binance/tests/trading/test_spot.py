@@ -395,6 +395,31 @@ async def test_a_submit_without_a_clear_answer_is_unknown_and_then_asked_for(spo
         assert len(run.local.god.requests_of("order.place")) == 1
 
 
+async def another_connection(run, entry):
+    """Wait for the one that follows a socket which left a request unanswered."""
+    if entry == "websocket":
+        await run.down()
+        await run.up()
+
+
+async def test_cancels_go_over_rest_after_a_socket_left_a_request_unanswered(spot):
+    async with spot(request_timeout_s=0.3) as run:
+        first, second = await run.rest(), await run.rest(price="48000")
+        # More of them than are tried: the socket swallows whatever it is given.
+        run.local.faults.next("order.cancel", Fault.LOST_REQUEST, hangs=True)
+        run.send(Cancel(0, first.client_id))
+        await run.update(first.client_id, UNKNOWN, Request.CANCEL)
+        asked = len(run.local.god.requests_of("order.cancel"))
+        run.send(Cancel(0, second.client_id))
+        await run.update(second.client_id, CANCELED, Request.CANCEL)
+
+        (cancel,) = run.local.god.requests_of("order.cancel")[asked:]
+        assert cancel.method == "DELETE"
+        await run.up()
+        run.send(QueryOrder(0, first.client_id))
+        assert (await run.answer(first.client_id, Request.QUERY)).status is OPEN
+
+
 async def test_a_lost_reply_of_what_the_stream_has_told_takes_nothing_back(spot, entry):
     async with spot(order_entry=entry, request_timeout_s=0.4) as run:
         resting = await run.rest(price="48000")
@@ -402,8 +427,10 @@ async def test_a_lost_reply_of_what_the_stream_has_told_takes_nothing_back(spot,
             run.local.faults.next(operation, Fault.LOST_REPLY, hangs=True)
         placed = run.submit()
         await run.update(placed.client_id, OPEN, Request.STREAM)
+        await another_connection(run, entry)
         run.send(Amend(0, resting.client_id, resting.price_ticks, 5, 0))
         amended = await run.answer(resting.client_id, Request.AMEND)
+        await another_connection(run, entry)
         run.send(Replace(0, placed.client_id, "mm-test-0-99", 4_890_000, 10))
         await run.update("mm-test-0-99", OPEN, Request.STREAM)
         await run.quiet(120)
@@ -806,6 +833,30 @@ async def test_what_waits_for_room_is_not_sent_once_everything_is_to_be_cancelle
         assert update.reason == "everything is being cancelled"
         assert local.god.open_orders() == []
         assert len(local.god.requests_of("order.place")) == 1
+
+
+async def test_what_waits_for_room_is_not_sent_once_the_venue_is_down(rig):
+    async with rig.local_venue("spot") as local, rig.running("spot", local) as run:
+        run.local.faults.lose(Role.API)
+        waiting = run.submit()
+        run.venue._lose_stream("private stream lost")
+        update = await run.update(waiting.client_id, REJECTED)
+
+        assert update.reason == "the venue is down: private stream lost"
+        assert local.god.requests_of("order.place") == []
+
+
+async def test_an_order_that_the_exchange_has_forgotten_is_not_asked_for_for_ever(spot):
+    async with spot() as run:
+        order = await run.rest()
+        body = json.dumps({"code": -2013, "msg": "Order does not exist."})
+        run.local.faults.next("order.status", Fault.UNKNOWN_NOT_DONE, status=400, body=body)
+        run.local.faults.silence(Role.API)
+        run.local.god.cancel(order.client_id)
+        run.send(QueryOrder(0, order.client_id))
+        answer = await run.answer(order.client_id, Request.QUERY)
+
+        assert answer.status is OrderStatus.NOT_FOUND
 
 
 async def test_an_answer_that_cannot_be_read_delays_being_up_and_ends_nothing(rig):

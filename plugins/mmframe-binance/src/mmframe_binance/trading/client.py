@@ -247,8 +247,13 @@ class Client:
 
     async def _ask_socket(self, call: Call, fields: Mapping[str, str], socket: WebsocketSession) -> Outcome:
         text, request_id = self.signed_text(call.socket_method, {**fields, "recvWindow": self._recv_window})
+        connection = socket.connection
         result = await socket.request(text, request_id, within_s=self._timeout_s)
         if isinstance(result, OutcomeUnknown):
+            # Where one request went nowhere the next cancel is not to follow, and the account's events may be lost there
+            # too: REST takes over until there is another connection.
+            if connection is not None:
+                socket.reconnect("a request was not answered", connection.generation)
             return Unclear(result.reason)
         return result if isinstance(result, NotSent) else self.outcome_of_reply(result)
 

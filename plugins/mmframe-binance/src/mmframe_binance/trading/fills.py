@@ -85,7 +85,7 @@ class FillFetcher:
                 return
             await self._timing.sleep(_LOOK_S)
         if order.told_lots < filled_lots and order.venue_order_id:
-            await self._tell_trades(order.market, {"orderId": str(order.venue_order_id)})
+            await self.tell_of(order)
 
     async def settle_quietly(self, order: KnownOrder, filled_lots: int, *, is_streaming: bool) -> None:
         """Do the same; what cannot be had is logged, since the engine keeps what is missing reserved and asks."""
@@ -110,6 +110,14 @@ class FillFetcher:
         if not teller.last_trade_ms[market]:
             # From here on a gap is looked into from the start of the run at least.
             teller.last_trade_ms[market] = now_ms
+
+    async def tell_of(self, order: KnownOrder) -> None:
+        """Tell the trades of an order whose id at the exchange is known.
+
+        Raises:
+            NotYetError: If they could not be had.
+        """
+        await self._tell_trades(order.market, {"orderId": str(order.venue_order_id)})
 
     async def tell_since(self, market: int, since_ns: int) -> None:
         """Tell the trades since `since_ns` by our clock, with the margin.

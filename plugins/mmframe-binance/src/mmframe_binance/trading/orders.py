@@ -125,6 +125,7 @@ class KnownOrders:
     def forget(self, order: KnownOrder) -> None:
         """Drop an order that the exchange does not know; should it show up after all, it is known by its name."""
         self._by_client.pop((order.market, order.client_id), None)
+        self._by_venue.pop((order.market, order.venue_order_id), None)
 
     def tell_trade(self, market: int, trade_id: int, venue_order_id: int) -> bool:
         """Note a trade as told; False when it was told before."""

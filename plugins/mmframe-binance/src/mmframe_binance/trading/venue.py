@@ -120,11 +120,13 @@ class TradingVenue(ConnectedVenue):
             self._work.set()
 
     async def _send(self, action: Submit | Amend | Replace, call: Call, fields: Mapping[str, str]) -> Outcome:
-        """Send what adds risk, unless everything was to be cancelled while it waited."""
+        """Send what adds risk, unless everything was to be cancelled or the venue went down while it waited."""
         wave = self._wave_of.get(action)
 
         def refusal() -> str:
-            return "" if wave == self._waves[action.market] else "everything is being cancelled"
+            if wave != self._waves[action.market]:
+                return "everything is being cancelled"
+            return "" if self._is_up else f"the venue is down: {self._down_reason}"
 
         return await self._asking.ask(call, fields, socket=self._order_socket(), refusal=refusal)
 
@@ -233,8 +235,11 @@ class TradingVenue(ConnectedVenue):
         if listed is not None:
             await self._tell_order(order, listed, Request.QUERY, self._timing.now_ns())
             return
-        await self._fills.tell_since(market, order.asked_ns)
-        if order.told_lots or order.venue_order_id:
+        if order.venue_order_id:
+            await self._fills.tell_of(order)
+        else:
+            await self._fills.tell_since(market, order.asked_ns)
+        if order.told_lots:
             return  # It was there: no proof of absence. The engine asks again.
         self._teller.orders.forget(order)
         self._teller.answer(market, order.client_id, OrderStatus.NOT_FOUND, Request.QUERY, self._timing.now_ns())
