@@ -250,8 +250,8 @@ class Client:
         connection = socket.connection
         result = await socket.request(text, request_id, within_s=self._timeout_s)
         if isinstance(result, OutcomeUnknown):
-            # Where one request went nowhere the next cancel is not to follow, and the account's events may be lost there
-            # too: REST takes over until there is another connection.
+            # Where one request went nowhere the next cancel is not to follow, and the account's events may be lost
+            # there too: REST takes over until there is another connection.
             if connection is not None:
                 socket.reconnect("a request was not answered", connection.generation)
             return Unclear(result.reason)

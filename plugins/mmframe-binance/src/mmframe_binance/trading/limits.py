@@ -80,8 +80,8 @@ class TradingLimits:
     def hold_orders(self, now_ns: int, wait_ns: int = 0) -> None:
         """Let no new order pass for as long as told, the shortest window at least: the exchange counted one too many.
 
-        It may be the day's window that is full. Who asks again before the time is over gets the address banned, and then
-        cancels do not pass either.
+        It may be the day's window that is full. Who asks again before the time is over gets the address banned, and
+        then cancels do not pass either.
         """
         wait_ns = min(max(wait_ns, 10 * _SECOND_NS), _HOLD_MAX_NS)
         self._orders.block_until(now_ns + wait_ns, "too many new orders")

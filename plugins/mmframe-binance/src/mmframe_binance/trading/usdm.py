@@ -346,7 +346,7 @@ class UsdmVenue(TradingVenue):
             await self._timing.sleep(self._dead_man_s / _SWITCH_REFRESHES)
 
     async def _set_switch(self, countdown_ms: int) -> str:
-        """Set the countdown of each market, 0 for off; return why that did not work for one, empty when it did for all."""
+        """Set the countdown of each market, 0 for off; return why one did not work, empty when all did."""
         reasons = []
         for symbol in self._symbols:
             fields = {"symbol": symbol, "countdownTime": str(countdown_ms)}
