@@ -68,6 +68,7 @@ class TrackedOrder:
         absent_ns: When the last of them was counted.
         cancel_refusals: Cancels that were refused.
         cancel_again_ns: Not before then is another cancel sent, after several were refused.
+        move_refusals: Changes in a row that the venue refused.
     """
 
     __slots__ = (
@@ -83,6 +84,7 @@ class TrackedOrder:
         "has_been_open",
         "last_query_ns",
         "market",
+        "move_refusals",
         "pending_leaves_lots",
         "pending_price_ticks",
         "price_ticks",
@@ -120,6 +122,7 @@ class TrackedOrder:
         self.absent_ns = 0
         self.cancel_refusals = 0
         self.cancel_again_ns = 0
+        self.move_refusals = 0
 
     def __repr__(self) -> str:
         return (
@@ -452,6 +455,7 @@ class OrderTracker:
             order.size_lots = order.filled_lots + order.pending_leaves_lots
         if update.request is Request.SUBMIT or answers_amend:
             self.refusals_in_a_row[order.side] = 0
+            order.move_refusals = 0
         if state is OrderState.PENDING_CANCEL:
             order.pending_leaves_lots = order.pending_price_ticks = 0
             return
@@ -480,6 +484,7 @@ class OrderTracker:
                 order.cancel_again_ns = now_ns + self._query_interval_ns
         else:
             self.refusals_in_a_row[order.side] += 1
+            order.move_refusals += 1
             order.pending_leaves_lots = order.pending_price_ticks = 0
             new = self._replacement_of(update)
             if new is not None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Reconciler"]
 
+_MOVES_MAX = 2
+"""Refused changes in a row after which an order that is ahead of its target, or larger, is cancelled: the first may
+have been a conflict with a fill."""
+
 
 class Reconciler:
     """Compares targets with live orders of one market.
@@ -111,7 +115,11 @@ class Reconciler:
 
     def _move(self, order: TrackedOrder, ticks: int, lots: int, *, cancels: list[Action], moves: list[Action]) -> None:
         is_shrink = ticks == order.price_ticks and lots < order.leaves_lots
-        if self._can_shrink if is_shrink else self._can_move:
+        is_ahead = order.price_ticks < ticks if order.side else order.price_ticks > ticks
+        if order.move_refusals >= _MOVES_MAX and (is_ahead or order.leaves_lots > lots):
+            # The venue does not let it move: it must not wait at a price that is no longer wanted.
+            cancels.append(Cancel(self._market, order.client_id))
+        elif self._can_shrink if is_shrink else self._can_move:
             moves.append(Amend(self._market, order.client_id, ticks, lots, order.version))
         elif self._can_replace:
             moves.append(Replace(self._market, order.client_id, self._next_client_id(), ticks, lots))

@@ -641,3 +641,18 @@ def test_an_order_that_has_ended_is_not_absent_before_its_executions_have_come()
 
     orders.on_fill(fill(lots=10))
     assert orders.final_state("c-1") is OrderState.FILLED
+
+
+def test_changes_that_the_venue_refuses_in_a_row_are_counted():
+    orders = tracker()
+    order = submitted(orders)
+    orders.on_update(update("c-1", OrderStatus.OPEN), 1)
+    counts = []
+    for number, status in enumerate([OrderStatus.UNCHANGED, OrderStatus.UNCHANGED, OrderStatus.OPEN]):
+        orders.on_amend(Amend(0, "c-1", 99 - number, 10, 0), 2)
+        orders.on_update(update("c-1", status, Request.AMEND, price_ticks=99 - number, size_lots=10), 3)
+        counts.append(order.move_refusals)
+    orders.on_cancel(Cancel(0, "c-1"), 4)
+    orders.on_update(update("c-1", OrderStatus.UNCHANGED, Request.CANCEL, price_ticks=97, size_lots=10), 5)
+
+    assert [*counts, order.move_refusals] == [1, 2, 0, 0]

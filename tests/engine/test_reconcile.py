@@ -52,6 +52,29 @@ def test_an_order_more_aggressive_than_its_target_is_never_kept():
     assert (made, kept) == ([Amend(0, "a", 100, 5, 3)], [])
 
 
+@pytest.mark.parametrize("capabilities", [AMENDS, REPLACES], ids=["amends", "replaces"])
+@pytest.mark.parametrize(
+    ("side", "ticks", "lots", "goes"),
+    [
+        (Side.BUY, 101, 5, True),
+        (Side.SELL, 99, 5, True),
+        (Side.BUY, 100, 6, True),
+        (Side.BUY, 99, 5, False),
+        (Side.SELL, 101, 5, False),
+        (Side.BUY, 100, 4, False),
+    ],
+    ids=["buy ahead", "sell ahead", "larger", "buy behind", "sell behind", "smaller"],
+)
+def test_an_order_ahead_of_its_target_that_the_venue_does_not_let_move_is_cancelled(
+    capabilities, side, ticks, lots, goes
+):
+    stuck = order("a", ticks, lots, side=side)
+    for refusals, is_cancelled in [(1, False), (2, goes), (3, goes)]:
+        stuck.move_refusals = refusals
+        (made,), _ = actions([(100, 5)], [stuck], side=side, capabilities=capabilities)
+        assert (made == Cancel(0, "a")) is is_cancelled
+
+
 def test_no_tolerance_lets_an_order_stay_above_a_limit():
     made, kept = actions([(100, 95)], [order("a", 100, 100)], is_limited=True)
 
