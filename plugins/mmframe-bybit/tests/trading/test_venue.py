@@ -464,6 +464,22 @@ async def test_more_orders_than_the_limit_are_refused_unsent_and_cancels_go(exch
     assert (ID, "CANCEL", "CANCELED") in trader.updates
 
 
+async def test_a_change_without_room_is_refused_soon_so_that_its_order_can_be_cancelled(exchange, trader_of, time):
+    trader = trader_of()
+
+    async with trader.running():
+        await resting(trader)
+        for number in range(10):
+            trader.do(Amend(0, ID, 190 - number, 10, 0))
+            await trader.until(lambda number=number: len(trader.updates) == number + 1)
+        time.advance(0.7)
+        trader.do(Amend(0, ID, 170, 10, 0))
+        await trader.until(lambda: len(trader.updates) == 11)
+
+    assert trader.updates[-1] == (ID, "AMEND", "UNCHANGED")
+    assert (trader.of(OrderUpdate)[-1].price_ticks, trader.of(OrderUpdate)[-1].size_lots) == (181, 10)
+
+
 @pytest.mark.parametrize(
     ("prevent", "reason"),
     [

@@ -64,10 +64,11 @@ _OWN_TIMEOUT_NS = 10_000_000_000
 """How long the exchange may itself work on a request that it has taken, before it gives up."""
 
 _MARGIN_NS = 5_000_000_000
-_ORDER_PATIENCE_S = 0.5
-"""A quote that waits longer for room in the limits is of yesterday."""
-
 _CANCEL_PATIENCE_S = 5.0
+_PATIENCE_S = {Endpoint.CREATE: 0.5, Endpoint.AMEND: 0.1, Endpoint.CANCEL: _CANCEL_PATIENCE_S}
+"""How long a request may wait for room in the limits. A quote that waits longer is of yesterday; while a change waits
+its order stays where it is not wanted, and cannot be cancelled."""
+
 _FILLS_PATIENCE_S = 0.5
 """How long an update waits for its executions on the stream before they are asked for."""
 
@@ -453,8 +454,7 @@ class LiveVenue:
 
     async def _send(self, running: _Running, endpoint: Endpoint, fields: Mapping[str, object], work: _Work) -> Outcome:
         """Send one order request once, over the trade socket while it is connected."""
-        is_cancel = endpoint is Endpoint.CANCEL
-        lane, within_s = (Lane.CANCEL, _CANCEL_PATIENCE_S) if is_cancel else (Lane.ORDER, _ORDER_PATIENCE_S)
+        lane, within_s = Lane.CANCEL if endpoint is Endpoint.CANCEL else Lane.ORDER, _PATIENCE_S[endpoint]
         # What it waits for may be what makes it unwanted: a stream that is lost, or the end of everything.
         unless = partial(self._refusal, running, work)
         trade = running.trade
