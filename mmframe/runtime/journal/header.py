@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
+import tomli
 
 import mmframe
 from mmframe.domain.instrument import Instrument, InstrumentKind
+from mmframe.domain.kinds import Mode
 from mmframe.errors import JournalError
 from mmframe.runtime.plan import Provenance
 
@@ -118,17 +120,20 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
 def require_same_run(path: Path, journaled: RunHeader, header: RunHeader) -> None:
     """Check that `header` may continue the run that `journaled` began.
 
-    Orders, positions and profit are counted in the grid and order of the journal's own markets, and paper fills must
-    never pass for real ones.
+    Orders, positions and profit are counted in the grid and order of the journal's own markets, and fills of paper or
+    of a testnet must never pass for real ones.
 
     Raises:
-        JournalError: If strategy, mode, a market or its grid differ.
+        JournalError: If strategy, mode, live venue, a market or its grid differ.
     """
     pairs = [
         ("strategy", journaled.strategy, header.strategy),
         ("mode", journaled.mode, header.mode),
         ("markets", _symbols(journaled), _symbols(header)),
     ]
+    before, after = _live_venue(journaled), _live_venue(header)
+    # What one of the two texts does not say is the plugin's default, which is not known here.
+    pairs += [(f"venue.live.{key}", before[key], after[key]) for key in before if key in after]
     for was, now in zip(journaled.instruments, header.instruments, strict=False):
         pairs += [
             (f"{was.symbol} tick_size", str(was.tick_size), str(now.tick_size)),
@@ -138,6 +143,17 @@ def require_same_run(path: Path, journaled: RunHeader, header: RunHeader) -> Non
         if given != expected:
             msg = f"journal {str(path)!r} belongs to another run: {name}: expected {expected!r}, was {given!r}"
             raise JournalError(msg, hint="resume with the strategy that wrote the journal, or start a new journal")
+
+
+def _live_venue(header: RunHeader) -> dict[str, str]:
+    """Return which exchange a live run traded on, as far as its strategy file names it."""
+    if header.mode != Mode.LIVE.value:
+        return {}
+    try:
+        table = tomli.loads(header.strategy_text)["venue"]["live"]
+        return {key: str(table[key]) for key in ("use", "environment") if key in table}
+    except (tomli.TOMLDecodeError, LookupError, TypeError):
+        return {}
 
 
 def _symbols(header: RunHeader) -> str:

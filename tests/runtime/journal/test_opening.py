@@ -332,6 +332,40 @@ def test_another_run_s_journal_is_refused(journal, path, values, changes, messag
         assert len(reader.runs()) == 1
 
 
+LIVE_VENUE = '[venue.live]\nuse = "binance/spot"\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (
+            f'{LIVE_VENUE}environment = "testnet"\n',
+            f'{LIVE_VENUE}environment = "live"\n',
+            "venue.live.environment: expected 'testnet', was 'live'",
+        ),
+        (LIVE_VENUE, '[venue.live]\nuse = "bybit/spot"\n', "venue.live.use: expected 'binance/spot', was 'bybit/spot'"),
+    ],
+)
+def test_fills_of_a_testnet_do_not_pass_for_real_ones(path, values, before, after, message):
+    Journal.create(path, values.header(mode="live", strategy_text=before)).close()
+
+    with pytest.raises(JournalError) as caught:
+        Journal.reopen(path, values.header(mode="live", strategy_text=after))
+
+    assert caught.value.message == f"journal {str(path)!r} belongs to another run: {message}"
+
+
+@pytest.mark.parametrize(
+    "after", [f'{LIVE_VENUE}environment = "live"\nkey = 1\n', "", "no = toml = ", 'venue = "x"', "[venue]\nlive = 5\n"]
+)
+def test_what_the_strategy_file_does_not_say_keeps_nobody_from_going_on(path, values, after):
+    Journal.create(path, values.header(mode="live", strategy_text=LIVE_VENUE)).close()
+
+    journal, _ = Journal.reopen(path, values.header(mode="live", strategy_text=after))
+
+    journal.close()
+
+
 def test_an_old_sqlite_is_told(path, values, monkeypatch):
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
     monkeypatch.setattr(sqlite3, "sqlite_version", "3.34.1")
