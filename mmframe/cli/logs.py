@@ -55,7 +55,8 @@ class RepeatFilter(logging.Filter):
         """Tell whether to write the record."""
         key = (record.name, record.msg)
         began_s, count = self._windows.get(key, (record.created, 0))
-        if record.created - began_s >= _WINDOW_S:
+        if not 0 <= record.created - began_s < _WINDOW_S:
+            # Also when the clock was set back, which must not silence anything for as long.
             if count > _REPEATS_MAX:
                 record.repeats_left_out = count - _REPEATS_MAX
             began_s, count = record.created, 0

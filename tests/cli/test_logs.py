@@ -45,6 +45,14 @@ def test_the_same_event_again_and_again_is_counted_instead():
     assert later.repeats_left_out == 4
 
 
+def test_a_clock_that_is_set_back_silences_nothing():
+    repeats = RepeatFilter()
+    for _ in range(9):
+        repeats.filter(record(created=5_000.0))
+
+    assert repeats.filter(record(created=1_000.0))
+
+
 def test_warnings_go_to_stderr_and_the_rest_nowhere(capsys):
     logger = logging.getLogger("mmframe.test")
 
