@@ -9,6 +9,7 @@ venue says is still taken in. The driver ends the run and raises the failure whe
 from __future__ import annotations
 
 import logging
+import shlex
 from typing import TYPE_CHECKING, TypeVar
 
 from mmframe.domain.orders import Amend, Fill, OrderUpdate, Replace, Submit
@@ -173,7 +174,7 @@ class Session:
             self._record(self.journal.save_state, engine.state())
             self._record(self.journal.finish, result)
         if self.failure is not None and self._live_at_stop:
-            self.failure.add_note(_what_became(result))
+            self.failure.add_note(_what_became(result, self.plan.strategy_file))
         return result
 
     def _send(self, approved: Sequence[Approved], now_ns: int) -> None:
@@ -262,6 +263,12 @@ class Session:
         _LOG.warning("sink_failed: %s", note)
 
 
-def _what_became(result: RunResult) -> str:
+def _what_became(result: RunResult, strategy_file: str) -> str:
     left = ", ".join(result.unresolved) or "none"
-    return f"{result.cancelled} orders cancelled; left at the venue or in doubt: {left}"
+    text = f"{result.cancelled} orders cancelled; left at the venue or in doubt: {left}"
+    if result.is_confirmed_empty:
+        return text
+    # Whoever finds the process gone has to act: nobody looks after what rests.
+    return (
+        f"{text}; the venue has not confirmed the end: `mmframe kill {shlex.quote(strategy_file)}` removes what is left"
+    )

@@ -619,7 +619,9 @@ def test_a_venue_that_gives_up_ends_the_run_at_once_and_says_what_is_left():
     with pytest.raises(VenueError, match="key revoked") as caught:
         run_plan(kept_plan(clock, venue))
 
-    assert caught.value.__notes__ == ["0 orders cancelled; left at the venue or in doubt: mm-demo-0-1, mm-demo-0-2"]
+    (note,) = caught.value.__notes__
+    assert note.startswith("0 orders cancelled; left at the venue or in doubt: mm-demo-0-1, mm-demo-0-2; ")
+    assert "`mmframe kill " in note
 
 
 def test_what_has_piled_up_is_applied_before_an_order_goes_to_a_real_venue():
