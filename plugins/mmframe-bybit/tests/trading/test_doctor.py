@@ -51,7 +51,8 @@ async def test_an_account_that_is_as_it_should_be(exchange, examined):
         "fees BTC/USDT": "maker 2 bps, taker 5.5 bps",
         "open orders BTC/USDT": "none",
         "position BTC/USDT": "none, one-way mode",
-        "rate limits": "10 new orders and 10 cancels a second, until the exchange's answers say otherwise",
+        "rate limits": "10 new orders, 10 changes and 10 cancels a second, until the exchange's answers say "
+        "otherwise; more than 10 in gate.max_orders_per_second may have quotes refused unsent",
     }
 
 

@@ -223,8 +223,13 @@ class _Examination:
 
     def _rate_limits(self) -> None:
         limits = self._account.rest.limits
-        create, cancel = limits.allowed(Endpoint.CREATE), limits.allowed(Endpoint.CANCEL)
-        text = f"{create} new orders and {cancel} cancels a second, until the exchange's answers say otherwise"
+        create, amend, cancel = (
+            limits.allowed(endpoint) for endpoint in (Endpoint.CREATE, Endpoint.AMEND, Endpoint.CANCEL)
+        )
+        text = (
+            f"{create} new orders, {amend} changes and {cancel} cancels a second, until the exchange's answers say "
+            f"otherwise; more than {min(create, amend)} in gate.max_orders_per_second may have quotes refused unsent"
+        )
         self._say("rate limits", _OK, text)
 
     async def _look(self, subject: str, look: Callable[[], Awaitable[None]]) -> None:
