@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmframe.builtin.books.sorted_book import SortedBook
@@ -34,6 +35,7 @@ _LEVELS = 200
 _OPTIONS = {
     "price-impact": {"size": Decimal(2)},
     "imbalance": {"levels": 5},
+    "stoikov-micro-price": {"table": Path(__file__).parents[1] / "builtin" / "signals" / "micro_price_table.json"},
     "vpin": {"bucket_size": Decimal(5)},
     "layered-limits": {
         "max_position": Decimal(1),
@@ -41,6 +43,19 @@ _OPTIONS = {
         "max_daily_loss_quote": Decimal(100),
     },
     "spread-floor": {"min_spread_bps": 12.0},
+    "avellaneda-stoikov": {"decay_per_price": 50.0, "inventory_std_orders": 3.0},
+    "glft": {
+        "decay_per_price": 50.0,
+        "arrival_rate_per_s": 0.5,
+        "inventory_std_orders": 3.0,
+        "method": "exact",
+    },
+    "cartea-jaimungal": {
+        "decay_per_price": 50.0,
+        "arrival_rate_per_s": 0.5,
+        "inventory_std_orders": 3.0,
+        "horizon": "session",
+    },
 }
 
 _VIEW = make_view(signals=make_signals(volatility=0.01, relative_depth=0.9))

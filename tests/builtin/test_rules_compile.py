@@ -4,6 +4,7 @@ import math
 import random
 from collections import namedtuple
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,7 @@ np = pytest.importorskip("numpy", reason="numpy is not installed")
 CALLS = 400
 OPTIONS = {
     "price-impact": {"size": Decimal(1)},
+    "stoikov-micro-price": {"table": Path(__file__).parent / "signals" / "micro_price_table.json"},
     "vpin": {"bucket_size": Decimal(2), "buckets": 7},
     "layered-limits": {
         "max_position": Decimal(1),
@@ -28,6 +30,9 @@ OPTIONS = {
     },
     "spread-floor": {"min_spread_bps": 12.0},
     "inventory-skew": {"size_skew": 0.5},
+    "avellaneda-stoikov": {"decay_per_bps": 0.3, "inventory_std_orders": 3.0},
+    "glft": {"decay_per_bps": 0.3, "arrival_rate_per_s": 0.5, "inventory_std_orders": 3.0},
+    "cartea-jaimungal": {"decay_per_bps": 0.3, "arrival_rate_per_s": 0.5, "inventory_std_orders": 3.0},
 }
 Signals = namedtuple("Signals", ["volatility", "relative_depth"])  # noqa: PYI024 - made at run time, as in a run
 

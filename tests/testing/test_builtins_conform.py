@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 from mmframe.builtin.books import BOOKS
 from mmframe.builtin.exchange import FEEDS
@@ -30,7 +31,11 @@ class TestCore(PluginConformance):
 
 _REQUIRED_OPTIONS = {
     "price-impact": {"size": Decimal("0.5")},
+    "stoikov-micro-price": {"table": Path(__file__).parents[1] / "builtin" / "signals" / "micro_price_table.json"},
     "vpin": {"bucket_size": Decimal("0.01")},
+    "avellaneda-stoikov": {"decay_per_bps": 0.3, "inventory_std_orders": 3.0},
+    "glft": {"decay_per_bps": 0.3, "arrival_rate_per_s": 0.5, "inventory_std_orders": 3.0},
+    "cartea-jaimungal": {"decay_per_bps": 0.3, "arrival_rate_per_s": 0.5, "inventory_std_orders": 3.0},
 }
 
 
