@@ -75,7 +75,7 @@ def command():
 @pytest.fixture(scope="module")
 def report(strategy):
     """Run every drill once, side by side, as a person would; each test then looks at its own."""
-    ended = CliRunner().invoke(drill_command.drill, [str(strategy), "--at-once", "16", "--json"], standalone_mode=False)
+    ended = CliRunner().invoke(drill_command.drill, [str(strategy), "--at-once", "6", "--json"], standalone_mode=False)
     assert ended.exception is None, ended.exception
     return {each["name"]: each for each in json.loads(ended.stdout)["drills"]}
 

@@ -48,9 +48,9 @@ _DIALECTS = {
 _RICH = Decimal(10) ** 9
 _OUTAGE_S = 2.0
 """Long enough to be noticed by everything that has no timeout of its own."""
-_SKEW_S = 3.0
+_SKEW_S = 6.0
 _SERVICE_RESTART = 1012
-_LATE_S = 3.0
+_LATE_S = 5.0
 _CROWD_SIZE = 20
 """Median order of the crowd, in the market's smallest orders."""
 _TRADE_EVERY_S = 0.1
@@ -90,7 +90,7 @@ def options_for(use: str, venue: LocalVenue, *, is_patient: bool = False) -> dic
         feed["stream_url"] = f"{venue.stream_url}/{use.partition('/')[2]}"
         trading |= {"private_stream_url": venue.private_url, "trade_stream_url": venue.ws_api_url}
     if not is_patient:
-        trading |= {"request_timeout_s": 1.5, "recv_window_ms": 1000}
+        trading |= {"request_timeout_s": 3.0, "recv_window_ms": 3000}
     return {ComponentKind.FEED: feed, ComponentKind.VENUE: trading}
 
 
@@ -308,7 +308,7 @@ _ACTS: Mapping[str, tuple[str, bool, Callable[[LocalPeer], Awaitable[None]]]] = 
     "huge-frame": ("A message of 32 MiB comes.", True, _stream(Fault.HUGE)),
     "nested-frame": ("A message of 100,000 nested lists comes.", True, _stream(Fault.NESTED)),
     "clock-skew": (
-        "The venue's clock is three seconds ahead for two seconds.",
+        "The venue's clock is six seconds ahead for two seconds.",
         False,
         _outage(lambda venue: venue.faults.skew_clock(_SKEW_S)),
     ),
