@@ -20,6 +20,8 @@ CACHED_TEXTS_MAX = 65_536
 _PLAIN_LENGTH_MAX = 40
 """Longest number that is read as plain digits; Python refuses to make an integer of thousands of them."""
 
+_DIGITS = b"0123456789"
+
 _UNITS_MAX = 2**53
 """As of `Instrument`: beyond it floats are no longer exact."""
 
@@ -95,26 +97,31 @@ class GridColumn(dict[str, int]):
 
     def _of_fixed_form(self, texts: Sequence[str]) -> list[int] | None:
         """Return units of the last decimal if all texts have the same count of decimals, as some exchanges write."""
-        first = texts[0]
+        first, count = texts[0], len(texts)
         written = len(first) - 1 - first.find(".")
-        dot = -1 - written
+        if not 0 < written < len(first):
+            return None
         # Nearly all of the work is done by a few calls for all texts together.
-        if written == len(first) or not all([text[dot : dot + 1] == "." for text in texts]):  # noqa: C419 - quicker
-            return None
         joined = " ".join(texts)
-        digits = joined.replace(".", "")
-        numbers = digits.split(" ")
-        # One dot and no blank in each of them, and digits otherwise.
-        is_whole = len(joined) - len(digits) == len(numbers) == len(texts)
-        is_plain = is_whole and joined.isascii() and "".join(numbers).isdigit() and "" not in numbers
-        if not is_plain or max(map(len, texts)) > _PLAIN_LENGTH_MAX:
+        if joined.encode("ascii", "replace").translate(None, _DIGITS) != b" ".join([b"."] * count):
             return None
-        units = list(map(int, numbers))
-        missing = self._decimals - written
-        if missing >= 0:
-            return [unit * self._factors[written] for unit in units] if missing else units
-        surplus = 10**-missing
-        return None if any([unit % surplus for unit in units]) else [unit // surplus for unit in units]  # noqa: C419
+        # Digits with one dot each; now the dots must stand alike, behind at least one digit.
+        lengths = list(map(len, texts))
+        if max(lengths) > _PLAIN_LENGTH_MAX or min(lengths) < written + 2:
+            return None
+        dot = -1 - written
+        if [text[dot] for text in texts].count(".") != count:
+            return None
+        digits = joined.replace(".", "")
+        surplus = written - self._decimals
+        if surplus > 0:
+            # What is beyond the last decimal must be zeros, and goes before the numbers are read.
+            cut = f"{digits} ".replace("0" * surplus + " ", " ")
+            if len(digits) + 1 - len(cut) != surplus * count:
+                return None
+            digits = cut
+        units = list(map(int, digits.split()))
+        return [unit * self._factors[written] for unit in units] if surplus < 0 else units
 
     def _steps(self, units: list[int]) -> list[int] | None:
         """Return whole steps of units of the last decimal, None if one is off the grid or out of bounds."""
