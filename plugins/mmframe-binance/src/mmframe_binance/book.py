@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.market import MarketBatch
     from mmframe_binance.sync import Continuity
-    from mmframe_binance.wire import DepthSnapshot, DepthUpdate, PartialDepth, Trade
+    from mmframe_binance.wire import DepthSnapshot, DepthUpdate, Level, PartialDepth, Trade
 
 __all__ = ["HELD_UPDATES_MAX", "STALE_RUN_MAX", "BookCounts", "SymbolBook"]
 
@@ -35,6 +35,10 @@ _MICROSECONDS_FROM = 10**15
 """Times of streams that were opened with microseconds are at least so large, those in milliseconds never."""
 
 _MARKET_TRADE = "MARKET"
+
+# Whole numbers, as the columns hold them.
+_BUY = int(Side.BUY)
+_SELL = int(Side.SELL)
 
 
 @attrs.define
@@ -203,30 +207,34 @@ class SymbolBook:
             self.lose(batch, _event_ns(update.E, receive_ns), receive_ns)
             self._held.append(update)
 
-    def _put_levels(self, batch: MarketBatch, bids: Sequence[tuple[str, str]], asks: Sequence[tuple[str, str]]) -> None:
-        # Both sides are read before either is written: an error leaves the batch as it was.
-        columns = [(side, self._on_grid(levels)) for side, levels in ((Side.BUY, bids), (Side.SELL, asks)) if levels]
-        for side, (ticks, lots) in columns:
-            batch.sides.extend([int(side)] * len(ticks))
-            batch.ticks.extend(ticks)
-            batch.lots.extend(lots)
-
-    def _on_grid(self, levels: Sequence[tuple[str, str]]) -> tuple[list[int], list[int]]:
+    def _put_levels(self, batch: MarketBatch, bids: Sequence[Level], asks: Sequence[Level]) -> None:
+        # Both sides are read before either is written: an error leaves the batch as it was. Read together they cost
+        # little more than one alone.
+        bid_count, ask_count = len(bids), len(asks)
         try:
-            return self._read(levels)
+            ticks, lots = self._read([*bids, *asks])
         except DomainError:
             if not self._fits_grid:
                 raise
-            return self._read([level for level in map(self._fitted, levels) if level is not None])
+            fitted_bids, fitted_asks = self._fitted(bids), self._fitted(asks)
+            bid_count, ask_count = len(fitted_bids), len(fitted_asks)
+            ticks, lots = self._read(fitted_bids + fitted_asks)
+        batch.sides.extend([_BUY] * bid_count + [_SELL] * ask_count)
+        batch.ticks.extend(ticks)
+        batch.lots.extend(lots)
 
-    def _read(self, levels: Sequence[tuple[str, str]]) -> tuple[list[int], list[int]]:
+    def _read(self, levels: Sequence[Level]) -> tuple[list[int], list[int]]:
         prices, sizes = self._prices, self._level_sizes
         ticks = [prices[price] for price, _ in levels]
         texts = [size for _, size in levels]
         lots = sizes.plain(texts)
         return ticks, [sizes[text] for text in texts] if lots is None else lots
 
-    def _fitted(self, level: tuple[str, str]) -> tuple[str, str] | None:
+    def _fitted(self, levels: Sequence[Level]) -> list[Level]:
+        """Return the levels of a side as they fit the grid."""
+        return [level for level in map(self._fitted_level, levels) if level is not None]
+
+    def _fitted_level(self, level: Level) -> Level | None:
         """Return a level on the grid; None for a price between ticks. What is no number at all is left to fail."""
         price, size = level
         tick_size, lot_size = self._instrument.tick_size, self._instrument.lot_size
