@@ -420,6 +420,18 @@ async def test_cancels_go_over_rest_after_a_socket_left_a_request_unanswered(spo
         assert (await run.answer(first.client_id, Request.QUERY)).status is OPEN
 
 
+async def test_a_cancel_does_not_wait_behind_orders_without_an_answer(spot):
+    async with spot(order_entry="rest", request_timeout_s=60.0) as run:
+        resting = await run.rest(price="48000")
+        late = run.local.faults.next("order.place", Fault.LATE_REQUEST, count=15)
+        for _ in range(15):
+            run.submit()
+        await run.quiet()
+        run.send(Cancel(0, resting.client_id))
+        await run.update(resting.client_id, CANCELED, Request.CANCEL)
+        late.release()
+
+
 async def test_a_lost_reply_of_what_the_stream_has_told_takes_nothing_back(spot, entry):
     async with spot(order_entry=entry, request_timeout_s=0.4) as run:
         resting = await run.rest(price="48000")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
+from mmframe.net.budget import Lane
 from mmframe.net.request import Answer, HttpRequest, NotSent, OutcomeUnknown
 from mmframe_binance.trading.errors import Verdict, verdict_of
 from mmframe_binance.trading.signing import rest_target, socket_params
@@ -109,6 +110,8 @@ class Client:
         on_clock_error: Called when the exchange refused our time.
         on_fatal: Called with the reason when the exchange refused the key or the account.
         on_stop: Called with the reason when the exchange told us to be silent.
+        cancel_http: Connections for cancels alone, which so never wait behind orders and queries without an answer;
+            None where there are none to come.
     """
 
     def __init__(  # noqa: PLR0913 - what a request needs, each thing by its name
@@ -135,6 +138,7 @@ class Client:
         self.on_clock_error: Callable[[], None] = _nothing
         self.on_fatal: Callable[[str], None] = _ignore
         self.on_stop: Callable[[str], None] = _ignore
+        self.cancel_http: HttpSession | None = None
 
     def __repr__(self) -> str:
         return f"<Client of {self._http.origin}>"
@@ -240,7 +244,8 @@ class Client:
             pairs += [("recvWindow", self._recv_window), ("timestamp", self._timestamp())]
         headers = () if call.security == "none" else (("X-MBX-APIKEY", self._api_key),)
         request = HttpRequest(call.method, rest_target(call.path, pairs, signer), headers)
-        result = await self._http.send(request, total_s=self._timeout_s)
+        http = self.cancel_http if call.lane is Lane.CANCEL and self.cancel_http is not None else self._http
+        result = await http.send(request, total_s=self._timeout_s)
         if isinstance(result, OutcomeUnknown):
             return Unclear(result.reason)
         return result if isinstance(result, NotSent) else self._outcome_of_answer(result)

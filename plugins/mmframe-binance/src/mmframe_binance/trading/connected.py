@@ -263,13 +263,9 @@ class ConnectedVenue:
         """
         self._teller.notify = notify
         signer = make_signer(self._options.key_type, self._options.api_secret)
-        async with HttpSession(
-            self._rest_url,
-            timing=self._timing,
-            proxy=self._options.proxy_url,
-            limits=HttpLimits(total_s=self._options.request_timeout_s),
-        ) as http:
+        async with self._made_http() as http, self._made_http() as cancel_http:
             self._client = self._made_client(http)
+            self._client.cancel_http = cancel_http
             self._client.use_key(self._options.api_key.reveal(), signer)
             await self._prepare()
             try:
@@ -541,6 +537,14 @@ class ConnectedVenue:
             msg = "venue: expected to be running, was not"
             raise VenueError(msg)
         return self._client
+
+    def _made_http(self) -> HttpSession:
+        return HttpSession(
+            self._rest_url,
+            timing=self._timing,
+            proxy=self._options.proxy_url,
+            limits=HttpLimits(total_s=self._options.request_timeout_s),
+        )
 
     def _made_client(self, http: HttpSession) -> Client:
         client = Client(
