@@ -93,6 +93,20 @@ async def test_a_fill_moves_the_position_and_both_are_told(usdm):
         assert (fill.is_maker, fill.side, fill.fee_asset, fill.fee > 0) == (True, Side.BUY, "USDT", True)
 
 
+async def test_an_answer_about_positions_takes_back_nothing_that_the_stream_told_since(usdm):
+    async with usdm() as run:
+        order = await run.rest()
+        run.local.god.trade_against(order.client_id, 4)
+        await run.until(lambda: positions(run)[-1] == 4, "the position")
+        run.venue._position_ms[0] += 60_000  # As if what the stream told were of after the answer below.
+        run.local.faults.cut(Role.PRIVATE)
+        await run.down()
+        told = len(positions(run))
+        await run.up()
+
+        assert len(positions(run)) == told
+
+
 async def test_an_order_of_somebody_else_on_the_account_moves_the_position_and_is_no_fill(usdm):
     async with usdm() as run:
         god = run.local.god

@@ -115,6 +115,8 @@ class UsdmVenue(TradingVenue):
             timing=timing,
         )
         self._dead_man_s = options.dead_man_s
+        self._position_ms = [0 for _ in self._symbols]
+        """By market: the exchange's time of the position that the stream told last."""
         self._self_trade_prevention = options.self_trade_prevention
         self._stream_url = chosen_url("stream_url", options.stream_url, hosts.socket_urls, options.environment)
         self._session = WebsocketSession(
@@ -220,6 +222,7 @@ class UsdmVenue(TradingVenue):
         for position in event.a.P:
             market = self._markets.get(position.s.upper())
             if market is not None and position.ps == _ONE_WAY:
+                self._position_ms[market] = event.T or event.E
                 self._tell_position(market, position.pa, "0", event.T or event.E, receive_ns)
 
     # Coming up.
@@ -248,7 +251,7 @@ class UsdmVenue(TradingVenue):
             line = next((each for each in lines if each.symbol == symbol and each.position_side == _ONE_WAY), None)
             if line is None:
                 self._tell_position(market, "0", "0", self.clock.timestamp_ms(now_ns), now_ns)
-            else:
+            elif not 0 < line.update_time < self._position_ms[market]:  # Else the stream has told a newer one.
                 self._tell_position(market, line.position_amt, line.mark_price, line.update_time, now_ns)
 
     def _tell_position(self, market: int, size: str, mark_price: str, time_ms: int, receive_ns: int) -> None:
