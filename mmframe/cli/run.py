@@ -43,6 +43,9 @@ Examples:
   mmframe run strategy.toml --mode backtest      replay what [history] names
   mmframe run strategy.toml --resume PATH        go on with the orders, position and profit of a journal
 
+A run that was halted or killed stays so when it is resumed, until --release-halt says that somebody has looked into it.
+A limit that is still broken, such as the loss of the day, halts it again.
+
 A live run is examined before anything starts, as `mmframe doctor` does, and refused when anything failed or while its
 kill switch is set (`mmframe kill`).
 
@@ -64,6 +67,7 @@ class RunRequest:
     Attributes:
         speed: A factor, `max`, or None.
         resume: Journal to go on with.
+        releases_halt: `--release-halt` was given: the resumed run may quote although it was halted or killed.
         is_live_confirmed: `--yes-live` was given.
     """
 
@@ -75,6 +79,7 @@ class RunRequest:
     journal: Path | None = None
     no_journal: bool = False
     resume: Path | None = None
+    releases_halt: bool = False
     is_live_confirmed: bool = False
     blocked: frozenset[str] = frozenset()
 
@@ -113,6 +118,7 @@ def _is_factor(text: str) -> bool:
 @click.option("--journal", type=click.Path(path_type=Path), metavar="PATH", help="Write the journal here.")
 @click.option("--no-journal", is_flag=True, help="Write no journal.")
 @click.option("--resume", type=click.Path(path_type=Path), metavar="PATH", help="Go on with the run in this journal.")
+@click.option("--release-halt", is_flag=True, help="Let a resumed run quote again that was halted or killed.")
 @click.option("--yes-live", is_flag=True, help="Confirm that real orders may be sent; live mode demands it.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no status while running.")
 @click.pass_obj
@@ -128,6 +134,7 @@ def run_command(  # noqa: PLR0913 - one parameter for each option
     journal: Path | None,
     no_journal: bool,
     resume: Path | None,
+    release_halt: bool,
     yes_live: bool,
     quiet: bool,
 ) -> int:
@@ -138,6 +145,9 @@ def run_command(  # noqa: PLR0913 - one parameter for each option
     if resume is not None and (journal is not None or no_journal):
         message = "--resume: cannot be combined with --journal or --no-journal"
         raise UsageError(message, hint="a resumed run goes on writing the journal that it came from")
+    if release_halt and resume is None:
+        message = "--release-halt: expected --resume PATH beside it"
+        raise UsageError(message, hint="a new run is not halted")
     if journal is not None and no_journal:
         message = "--journal and --no-journal: expected at most one of them"
         raise UsageError(message)
@@ -150,6 +160,7 @@ def run_command(  # noqa: PLR0913 - one parameter for each option
         journal=journal,
         no_journal=no_journal,
         resume=resume,
+        releases_halt=release_halt,
         is_live_confirmed=yes_live,
         blocked=options.blocked,
     )
@@ -295,7 +306,7 @@ def _open_journal(request: RunRequest, plan: Plan) -> tuple[Journal | None, Rest
     journal, restored = Journal.reopen(path, header, wants_decisions=plan.journal.records_decisions)
     so_far = f"{plural(len(restored.orders), 'open order')}, {plural(len(restored.fills), 'fill')} so far"
     note(f"going on with {path}: {so_far}")
-    return journal, restored
+    return journal, restored.released() if request.releases_halt else restored
 
 
 def _log_path(plan: Plan) -> Path | None:

@@ -64,3 +64,8 @@ class RestoredRun(msgspec.Struct, frozen=True):
     """Those that are not final."""
     fills: tuple[RestoredFill, ...]
     """All, in the order in which they were counted."""
+
+    def released(self) -> RestoredRun:
+        """Return the run without its halts and its kill: a person has looked into them."""
+        state = msgspec.structs.replace(self.state, halt_reason="", is_killed=False, market_halts=())
+        return msgspec.structs.replace(self, state=state)

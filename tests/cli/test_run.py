@@ -302,10 +302,11 @@ def test_a_confirmed_live_run_still_needs_a_live_venue_and_limits(command, strat
             "--resume: cannot be combined with --journal or --no-journal",
         ),
         (["--resume", "x.journal", "--no-journal"], "--resume: cannot be combined with --journal or --no-journal"),
+        (["--release-halt"], "--release-halt: expected --resume PATH beside it"),
         (["--journal", "x.journal", "--no-journal"], "--journal and --no-journal: expected at most one of them"),
         (["--for", "soon"], "expected a length of time such as '20s', '5m', '1h30m' or '500ms', was 'soon'"),
     ],
-    ids=["resume and journal", "resume and none", "journal and none", "length"],
+    ids=["resume and journal", "resume and none", "release without resume", "journal and none", "length"],
 )
 def test_options_that_cannot_be_meant_are_refused(command, strategy, words, message):
     ended = command("run", strategy(), *words)
@@ -446,3 +447,17 @@ def test_an_abort_is_one_whatever_was_at_work_when_it_came(error, invoke, monkey
     assert ended.status == 130
     assert "orders may be left at the venue" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_halted_run_goes_on_only_when_somebody_says_that_it_may(command, strategy, tmp_path):
+    journal = tmp_path / "halted.journal"
+    path = strategy('\n[gate]\nmax_daily_loss_quote = "0.01"\n')
+    halted = command("run", path, "--for", "10m", "--speed", "max", "--json", "--journal", journal)
+    path = strategy('\n[gate]\nmax_daily_loss_quote = "1000"\n')
+
+    resumed = command("run", path, "--for", "1s", "--speed", "max", "--json", "--resume", journal)
+    released = command("run", path, "--for", "1s", "--speed", "max", "--json", "--resume", journal, "--release-halt")
+
+    assert (halted.status, resumed.status, released.status) == (5, 5, 0)
+    assert "daily loss" in json.loads(resumed.stdout)["halt_reason"]
+    assert json.loads(released.stdout)["ended_because"] == "duration"
