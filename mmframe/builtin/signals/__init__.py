@@ -10,6 +10,7 @@ from mmframe.builtin.signals.price_impact import PRICE_IMPACT
 from mmframe.builtin.signals.range_volatility import GARMAN_KLASS, PARKINSON, ROGERS_SATCHELL
 from mmframe.builtin.signals.realised_volatility import REALISED_VOLATILITY, TWO_SCALE_VOLATILITY
 from mmframe.builtin.signals.spike import SPIKE
+from mmframe.builtin.signals.stoikov_micro_price import STOIKOV_MICRO_PRICE
 from mmframe.builtin.signals.trade_flow import TRADE_FLOW
 from mmframe.builtin.signals.vpin import VPIN
 
@@ -23,6 +24,7 @@ SIGNALS = (
     GARMAN_KLASS,
     ROGERS_SATCHELL,
     MICRO_PRICE,
+    STOIKOV_MICRO_PRICE,
     IMBALANCE,
     ORDER_FLOW_IMBALANCE,
     TRADE_FLOW,
@@ -32,4 +34,5 @@ SIGNALS = (
     ABSOLUTE_DEPTH,
     PRICE_IMPACT,
     SPIKE,
+    MARKET_CONDITION,
 )

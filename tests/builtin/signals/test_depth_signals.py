@@ -170,6 +170,7 @@ def test_every_signal_provides_a_field_of_its_own():
         "garman_klass_volatility",
         "rogers_satchell_volatility",
         "micro_price",
+        "stoikov_micro_price",
         "imbalance",
         "order_flow_imbalance",
         "trade_flow",
