@@ -180,4 +180,8 @@ def test_every_signal_provides_a_field_of_its_own():
         "depth",
         "price_impact",
         "spike",
+        "spike_flag",
+        "manipulation",
+        "liquidity_regime",
+        "market_condition",
     ]
