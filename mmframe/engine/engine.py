@@ -321,6 +321,11 @@ class Engine:
         """Tell whether, since the stop, the venue has twice listed no order of ours; True on a virtual venue."""
         return all(market.truth.is_confirmed_empty for market in self._markets)
 
+    @property
+    def is_end_known(self) -> bool:
+        """Tell whether nothing is left to be asked of the venue: its lists were empty, or are to be left alone."""
+        return all(market.truth.is_confirmed_empty or market.truth.is_refused for market in self._markets)
+
     def opening_fills(self, now_ns: int) -> list[Fill]:
         """Return the executions that explain positions found at a live start; they come back through `handle`."""
         return [fill for market in self._markets if (fill := market.truth.opening_fill(now_ns)) is not None]

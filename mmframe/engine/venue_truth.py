@@ -42,6 +42,7 @@ class VenueTruth:
     Attributes:
         is_ready: The market may be quoted as far as this goes.
         is_confirmed_empty: Since the stop the venue has listed no order of ours, twice; True on a virtual venue.
+        is_refused: The start found orders that it must leave as they are: nothing was placed, nothing is asked again.
         wake_ns: When something is to be done without an event; `NEVER_NS` for not at all.
         foreign_orders: Orders of others in the last list.
         rival_id: Client id of an order of another run of this strategy that was placed while this one trades; empty
@@ -75,6 +76,7 @@ class VenueTruth:
         "foreign_orders",
         "is_confirmed_empty",
         "is_ready",
+        "is_refused",
         "rival_id",
         "wake_ns",
     )
@@ -115,6 +117,7 @@ class VenueTruth:
         self._earlier_ids: set[str] = set()
         self.rival_id = ""
         self.is_confirmed_empty = not self._is_live
+        self.is_refused = False
         self.is_ready = not self._is_live
         self.foreign_orders = 0
         self.wake_ns = NEVER_NS
@@ -134,7 +137,7 @@ class VenueTruth:
 
     def on_stop(self, now_ns: int) -> None:
         """Ask from now on until the venue lists nothing of ours."""
-        if not self.is_confirmed_empty and not self._is_stopping:
+        if not (self.is_confirmed_empty or self.is_refused or self._is_stopping):
             self._is_stopping = True
             self._report_due_ns = now_ns
             self._settle()
@@ -268,8 +271,7 @@ class VenueTruth:
             self.rival_id = self.rival_id or new[0]
 
     def _refuse(self, unknown: list[OrderReport]) -> str:
-        # Nothing of this run is there, and what is there is to be left as it is.
-        self.is_confirmed_empty = True
+        self.is_refused = True
         self._report_due_ns = NEVER_NS
         self._settle()
         names = ", ".join(entry.client_id for entry in unknown[:_NAMED_ORDERS])

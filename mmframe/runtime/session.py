@@ -130,7 +130,7 @@ class Session:
     @property
     def is_clean(self) -> bool:
         """Tell whether no order of ours can still be at the venue, by our count and by the venue's own lists."""
-        return not self.engine.has_live_orders and self.engine.is_confirmed_empty
+        return not self.engine.has_live_orders and self.engine.is_end_known
 
     def advance_to(self, now_ns: int) -> None:
         """Move the session's time; the first call starts the run."""

@@ -153,7 +153,8 @@ def test_refusing_halts_and_leaves_the_orders_where_they_are(bench):
     assert "mm-demo-old-7" in made.engine.status(made.now_ns, started_ns=0, mode="live").halt_reason
     assert [item.action for item in made.engine.stop(made.now_ns, "halted")] == []
     assert made.after(5) == []
-    assert made.engine.is_confirmed_empty
+    assert made.engine.is_end_known
+    assert not made.engine.is_confirmed_empty
 
 
 def test_a_broken_private_stream_pulls_the_quotes_and_everything_is_compared_again(bench):
