@@ -283,6 +283,7 @@ class OpenOrdersReport(msgspec.Struct, frozen=True, gc=False, tag="open_orders")
     market: int
     orders: tuple[OrderReport, ...]
     exchange_ns: int
+    """When the list was true, by the exchange's clock; our own time where that is not known."""
     receive_ns: int
 
 

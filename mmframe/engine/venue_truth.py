@@ -54,6 +54,7 @@ class VenueTruth:
         "_earlier_ids",
         "_earlier_until_ns",
         "_empty_reports",
+        "_exchange_ahead_ns",
         "_grace_ns",
         "_has_started",
         "_interval_ns",
@@ -104,6 +105,8 @@ class VenueTruth:
         self._is_up = not self._is_live
         self._is_stopping = False
         self._up_ns = NEVER_NS
+        # Of our clock, by the first list: what the exchange dates is compared with what it dates.
+        self._exchange_ahead_ns: int | None = None
         self._has_started = False
         self._is_compared = not self._is_live
         self._awaits_position = self._is_live and capabilities.reports_positions
@@ -152,6 +155,8 @@ class VenueTruth:
 
     def on_open_orders(self, report: OpenOrdersReport, now_ns: int) -> str:
         """Compare the venue's list with our orders; return why to halt, or nothing."""
+        if self._exchange_ahead_ns is None:
+            self._exchange_ahead_ns = report.exchange_ns - report.receive_ns
         ours = [entry for entry in report.orders if entry.client_id.startswith(self._prefix)]
         self.foreign_orders = len(report.orders) - len(ours)
         unknown = [entry for entry in ours if entry.client_id not in self._tracker.live]
@@ -192,7 +197,9 @@ class VenueTruth:
         if not client_id.startswith(self._prefix):
             return False
         is_known = client_id in self._tracker.live or self._tracker.final_state(client_id) is not None
-        return is_known or client_id.startswith(f"{self._prefix}{self._run_id}-") or fill.exchange_ns >= self._up_ns
+        if is_known or client_id.startswith(f"{self._prefix}{self._run_id}-"):
+            return True
+        return fill.exchange_ns >= self._up_ns + (self._exchange_ahead_ns or 0)
 
     def on_unknown_order(self, client_id: str, now_ns: int) -> None:
         """Take that an order which the tracker does not know rests; one of ours is to go."""

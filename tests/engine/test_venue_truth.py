@@ -538,3 +538,19 @@ def test_the_execution_of_an_opening_position_counts(bench):
     made.engine.handle(PositionReport(0, 5, 99, 0, made.now_ns))
 
     assert [made.engine.is_ours(fill) for fill in opening(made)] == [True]
+
+
+@pytest.mark.parametrize("ahead_s", [-30, 0, 30])
+def test_what_an_earlier_run_executed_is_told_apart_by_the_exchanges_own_clock(bench, ahead_s):
+    made = live(bench, capabilities=LIVE)
+    made.book()
+    up(made)
+    ahead_ns = ahead_s * 1_000_000_000
+    made.handle(OpenOrdersReport(0, (STRAY,), made.now_ns + ahead_ns, made.now_ns))
+
+    def executed(after_ns, trade_id):
+        at_ns = made.now_ns + ahead_ns + after_ns
+        return Fill(0, STRAY.client_id, trade_id, Side.BUY, 90, 1, True, Decimal(0), "USDT", at_ns, made.now_ns)
+
+    assert not made.engine.is_ours(executed(-1_000_000_000, "t1"))
+    assert made.engine.is_ours(executed(1_000_000_000, "t2"))
