@@ -341,6 +341,16 @@ async def test_the_doctor_looks_at_mode_and_position_too(rig):
         assert hedged["account mode"].level is FindingLevel.FAILED
 
 
+async def test_the_doctor_bears_a_position_that_is_no_number(rig):
+    async with rig.local_venue("usdm") as local:
+        lines = json.dumps([{"symbol": "BTCUSDT", "positionAmt": "many", "positionSide": "BOTH"}])
+        local.faults.next("positions", Fault.UNKNOWN_NOT_DONE, status=200, body=lines)
+        found = await findings(rig, local)
+
+        assert found["position"].level is FindingLevel.FAILED
+        assert "open orders" in found, "the other questions are asked all the same"
+
+
 # Secrets.
 
 

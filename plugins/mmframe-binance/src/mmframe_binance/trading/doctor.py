@@ -27,6 +27,7 @@ from mmframe_binance.trading.limits import TradingLimits
 from mmframe_binance.trading.options import SpotTradingOptions, UsdmTradingOptions
 from mmframe_binance.trading.orders import OUR_PREFIX, own_id
 from mmframe_binance.trading.signing import make_signer
+from mmframe_binance.trading.telling import amount
 from mmframe_binance.trading.wire import (
     ConfigAnswer,
     ExchangeInfo,
@@ -239,7 +240,7 @@ class _Examination:
         for instrument in self._instruments:
             symbol = instrument.venue_symbol.upper()
             lines = await self._ask(USDM_POSITIONS, {"symbol": symbol}, list[PositionLine])
-            amounts = [line.position_amt for line in lines if line.symbol == symbol and Decimal(line.position_amt)]
+            amounts = [line.position_amt for line in lines if line.symbol == symbol and amount(line.position_amt)]
             subject = f"position in {instrument.symbol}"
             if amounts:
                 hint = "on_position in [live] says what a start does with it"
