@@ -52,6 +52,13 @@ def test_a_text_that_only_looks_like_the_others_is_not_read_with_them(texts):
     assert found is None or found == [100, 0]
 
 
+@pytest.mark.parametrize("texts", [["1.00", "11.0"], ["1.000", "110.0"], ["1.00", "11"], ["1.0", "11.0000"]])
+def test_texts_whose_dots_stand_apart_are_read_exactly_too(texts):
+    found = size_column(make_instrument(lot_size="0.01"), units_min=0).plain(texts)
+
+    assert found == [Decimal(text) * 100 for text in texts]
+
+
 @given(st.sampled_from(STEPS), st.text(alphabet="0123456789.+-eE_ ²٣", max_size=12))
 def test_any_text_is_what_the_instrument_says_or_an_error(step, text):
     instrument = make_instrument(tick_size=step, lot_size=step)
