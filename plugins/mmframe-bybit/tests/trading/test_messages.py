@@ -158,9 +158,24 @@ def test_answers_of_the_trade_socket():
         b'{"reqId":"q-1","retCode":10006,"retMsg":"x","op":"order.create","data":{},"header":{"X-Bapi-Limit":"10"}}'
     )
 
-    assert (reply.req_id, reply.ret_code, reply.header) == ("q-1", 10006, {"X-Bapi-Limit": "10"})
+    assert (reply.req_id, reply.ret_code, reply.headers()) == ("q-1", 10006, {"x-bapi-limit": "10"})
     with pytest.raises(FrameError):
         decode_trade_reply(b"[]")
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ('{"X-Bapi-Limit":10,"Timenow":null,"More":{"a":[]}}', {"x-bapi-limit": "10"}),
+        ("null", {}),
+        ("[1]", {}),
+    ],
+)
+def test_what_stands_in_the_header_of_an_answer_does_not_make_it_none(header, expected):
+    reply = decode_trade_reply(f'{{"reqId":"q-1","retCode":0,"op":"order.create","header":{header}}}'.encode())
+
+    assert reply.req_id == "q-1"
+    assert expected.items() <= reply.headers().items()
 
 
 def test_amounts_of_any_sign_are_numbers():

@@ -73,7 +73,16 @@ class TradeReply(msgspec.Struct, frozen=True, rename="camel"):
     op: str = ""
     req_id: str = ""
     data: msgspec.Raw = msgspec.Raw(b"{}")
-    header: dict[str, str | int] = {}
+    # What it holds is for the limits alone: whatever stands there, the answer is one.
+    header: msgspec.Raw = msgspec.Raw(b"{}")
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers by lower-case name, those of them that are texts or numbers."""
+        try:
+            named = msgspec.json.decode(self.header, type=dict[str, msgspec.Raw])
+        except _UNREADABLE:
+            return {}
+        return {name.lower(): bytes(value).decode("utf-8", "replace").strip('"') for name, value in named.items()}
 
 
 class ControlFrame(msgspec.Struct, frozen=True):

@@ -258,7 +258,7 @@ class TradeSocket:
         return self._outcome(endpoint, decode_trade_reply(answer.data), answer.receive_ns)
 
     def _outcome(self, endpoint: Endpoint, reply: TradeReply, receive_ns: int) -> Outcome:
-        headers = {name.lower(): str(value) for name, value in reply.header.items()}
+        headers = reply.headers()
         self._rest.limits.on_headers(endpoint, headers)
         if reply.ret_code == 0:
             return Accepted(reply.data, receive_ns)
