@@ -629,6 +629,19 @@ async def test_an_order_that_is_in_the_history_alone_is_found(exchange, trader_o
     assert trader.updates[-1] == (ID, "QUERY", "CANCELED")
 
 
+async def test_an_order_that_nobody_knows_is_not_asked_for_after_every_break(exchange, trader_of):
+    trader = trader_of()
+
+    async with trader.running():
+        trader.do(Cancel(0, "mm-t-0-7"))
+        await trader.until(lambda: trader.updates)
+        for breaks in (1, 2):
+            await exchange.push_raw("{")
+            await trader.until(lambda breaks=breaks: len(trader.of(VenueStatus)) == 1 + 2 * breaks, step_s=0.05)
+
+    assert len([row for row in exchange.asked("/v5/order/realtime") if row.get("orderLinkId") == "mm-t-0-7"]) == 1
+
+
 async def test_not_found_takes_all_three_lists(exchange, trader_of):
     trader = trader_of()
 

@@ -50,7 +50,7 @@ _ZERO = Decimal(0)
 
 
 class Outbox:
-    """Events on their way to the strategy, in order; their time of receipt never goes back."""
+    """Events on their way to the strategy, in the order in which they became known."""
 
     def __init__(self, records: OrderRecords) -> None:
         self.notify: Callable[[], None] = _nobody

@@ -276,7 +276,8 @@ class Synchroniser:
                 if record.is_submitting and record.status is None and record.held is None:
                     # Its request has no answer yet; the strategy asks when it takes too long.
                     continue
-                await self.look_up(record)
+                if not await self.look_up(record):
+                    self._records.forget(record)
 
     def _say_up(self) -> None:
         if self.is_up:
