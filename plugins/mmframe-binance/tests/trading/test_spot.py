@@ -879,6 +879,24 @@ async def test_an_answer_that_cannot_be_read_delays_being_up_and_ends_nothing(ri
             assert {event.reason for event in run.events if isinstance(event, VenueStatus) and not event.is_up}
 
 
+@pytest.mark.parametrize("product", ["spot", "usdm"])
+async def test_a_market_that_is_gone_keeps_no_order_of_another_from_being_removed(rig, product):
+    async with rig.local_venue(product) as local:
+        async with rig.running(product, local) as quoting:
+            order = await quoting.rest()
+        instruments = (*quoting.instruments, rig.instrument("GONE/USDT"))
+        async with rig.running(product, local, instruments=instruments, removes_only=True, wait=False) as run:
+            run.send(CancelAll(ALL_MARKETS, "kill"))
+            await local.god.until(lambda: not local.god.open_orders())
+            run.send(QueryOpenOrders(0))
+            await run.until(lambda: bool(run.reports()), "the open orders")
+            await run.quiet()
+
+            assert run.reports()[-1].orders == ()
+            assert local.god.orders_of(order.client_id)
+            assert run.failure is None
+
+
 async def test_who_only_removes_orders_needs_no_grid(rig):
     coarse = (rig.instrument(tick_size="1", lot_size="0.1"),)
     async with rig.local_venue("spot") as local:

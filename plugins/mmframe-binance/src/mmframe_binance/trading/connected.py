@@ -338,7 +338,10 @@ class ConnectedVenue:
         while True:
             try:
                 await self._measure_clock()
-                await self._fetch_rules()
+                if (
+                    not self._removes_only
+                ):  # A market that is gone must not keep orders of the others from being removed.
+                    await self._fetch_rules()
             except (NotYetError, WireError) as error:
                 self._tell_down(str(error))
                 self._logger.warning("venue_not_ready", extra={"reason": str(error)})
@@ -364,12 +367,11 @@ class ConnectedVenue:
                 msg = f"{instrument.symbol}: expected a market that the exchange lists, was {symbol!r}"
                 raise VenueError(msg, hint="venue_symbol in [[markets]] gives it the exchange's name")
             found = SymbolRules.of(listed[symbol])
-            problems = [] if self._removes_only else list(found.grid_problems(instrument))
+            problems = list(found.grid_problems(instrument))
             if problems:
                 msg = f"{instrument.symbol}: {'; '.join(problems)}"
                 raise VenueError(msg, hint="set tick_size and lot_size in [[markets]] to the exchange's")
-            if not self._removes_only:
-                self._check_rules(found)
+            self._check_rules(found)
             rules.append(found)
         self._rules = rules
         self._limits.use(info.rate_limits, self._timing.now_ns())
@@ -439,8 +441,8 @@ class ConnectedVenue:
         """
         if isinstance(outcome, Done):
             return outcome.data
-        is_refused = isinstance(outcome, Refused) and outcome.verdict in {Verdict.REFUSED, Verdict.FATAL}
-        if is_refused and not self._has_been_up:
+        final = {Verdict.FATAL} if self._removes_only else {Verdict.FATAL, Verdict.REFUSED}
+        if isinstance(outcome, Refused) and outcome.verdict in final and not self._has_been_up:
             msg = f"{what}: expected an answer, was refused: {outcome.reason}"
             raise VenueError(msg, hint="`mmframe doctor` looks at key, permissions, clock and markets one by one")
         raise NotYetError(f"{what}: {outcome.reason}")
