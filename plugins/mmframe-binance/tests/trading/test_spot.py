@@ -355,6 +355,21 @@ async def test_every_execution_is_told_once_whatever_tells_it_again(spot):
         assert (answer.status, answer.filled_lots, run.filled_lots()) == (OPEN, 4, 4)
 
 
+@pytest.mark.parametrize("product", ["spot", "usdm"])
+async def test_an_orders_fills_are_told_to_the_first_however_many_pages_they_take(rig, product, monkeypatch):
+    monkeypatch.setattr("mmframe_binance.trading.fills._PAGE", 3)
+    async with rig.local_venue(product) as local:
+        async with rig.running(product, local) as earlier:
+            order = await earlier.rest()
+        for _ in range(8):
+            local.god.trade_against(order.client_id, 1)
+        async with rig.running(product, local, backfill_margin_s=0.0) as run:
+            run.send(QueryOrder(0, order.client_id))
+            await run.answer(order.client_id, Request.QUERY)
+
+            assert run.filled_lots(order.client_id) == 8
+
+
 async def test_a_fill_that_the_stream_lost_is_fetched_before_the_answer_that_counts_it(spot):
     async with spot() as run:
         order = await run.rest()

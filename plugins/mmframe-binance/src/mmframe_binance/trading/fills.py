@@ -139,7 +139,9 @@ class FillFetcher:
                 await self._tell_line(market, line, receive_ns)
             if len(lines) < _PAGE:
                 return
-            query = {**symbol, "fromId": str(lines[-1].id + 1)}
+            # Of an order the newest trades are listed unless it is said where to begin.
+            is_newest = "orderId" in query and "fromId" not in query
+            query = {**symbol, "fromId": "0" if is_newest else str(lines[-1].id + 1)}
             if "orderId" in fields:
                 query["orderId"] = fields["orderId"]
         raise NotYetError(f"trades: more than {_PAGES_MAX} pages of {_PAGE}")
