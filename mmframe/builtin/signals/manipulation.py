@@ -130,8 +130,10 @@ def on_touch(params: SpikeFlagParams, state: State, tick: BookTick) -> None:
     high = tick.mid
     for index in range(_SLOTS):
         if state[_NUMBERS + index] > number - _SLOTS:
-            low = min(low, state[_LOWS + index])
-            high = max(high, state[_HIGHS + index])
+            slot_low = state[_LOWS + index]
+            slot_high = state[_HIGHS + index]
+            low = slot_low if slot_low < low else low
+            high = slot_high if slot_high > high else high
     if high - low > params.range_share * tick.mid:
         state[_SPIKED_NS] = float(tick.now_ns)
 

@@ -148,6 +148,14 @@ def test_two_scales_find_the_volatility_behind_the_noise_that_one_scale_adds_up(
     assert mean_square(TWO_SCALE_VOLATILITY, two) == pytest.approx(0.02, rel=0.1)
 
 
+@pytest.mark.parametrize("spec", [REALISED_VOLATILITY, TWO_SCALE_VOLATILITY], ids=lambda spec: spec.name)
+def test_nothing_is_left_of_a_crash_two_windows_later(spec):
+    crash = [61_602.01 + 0.01 * (second % 3) - (20_000.03 if second == 50 else 0.0) for second in range(100)]
+    path = each_second([*crash, *[61_602.01 + 1e-6 * (second % 2) for second in range(200)], *[61_602.01] * 300])
+    # A touch each second, so that nothing is summed at the read.
+    assert value(spec, spec.options(window_s=150.0), path, path[-1][0]) == 0.0
+
+
 def test_it_agrees_with_the_exponential_volatility_on_a_steady_market():
     path = [(START_NS + second * SECOND_NS + 1, 100.0 + 0.02 * (second % 2)) for second in range(600)]
     read_ns = path[-1][0]
