@@ -76,10 +76,10 @@ class LiquidityRegimeOptions:
     """Options of `liquidity-regime`."""
 
     half_life_s: float = option(
-        help="Half-life of the means that stand for now.", default=5.0, unit="s", above=0.0, maximum=86_400.0
+        help="Half-life of the means that stand for now.", default=60.0, unit="s", above=0.0, maximum=86_400.0
     )
     usual_half_life_s: float = option(
-        help="Half-life of the means that stand for usual.", default=600.0, unit="s", above=0.0, maximum=604_800.0
+        help="Half-life of the means that stand for usual.", default=1_800.0, unit="s", above=0.0, maximum=604_800.0
     )
     low_below: float = option(
         help="Liquidity, 1 being usual, below which the regime turns low.", default=0.5, unit="ratio", above=0.0

@@ -164,7 +164,8 @@ def test_the_flag_agrees_with_walking_the_book(seed, notional, limit):
 
 def regime_of(path, read_ns=None, **options):
     """Path: `(nanoseconds, spread, size of each side)`; the value after each."""
-    each = build_component(LIQUIDITY_REGIME, LiquidityRegimeOptions(**options))
+    lives = {"half_life_s": 5.0, "usual_half_life_s": 600.0}
+    each = build_component(LIQUIDITY_REGIME, LiquidityRegimeOptions(**lives, **options))
     values = []
     for now_ns, spread, size in path:
         each.on_touch(at(now_ns, 100.0, spread, size))
