@@ -69,10 +69,10 @@ class MicroPriceTable:
         states = self.imbalance_buckets * self.spreads
         if len(self.adjustments_ticks) != states or len(self.observations) != states:
             was = f"{len(self.adjustments_ticks)} and {len(self.observations)}"
-            msg = f"micro-price table: expected {states} adjustments and observations, was {was}"
+            msg = f"table: expected {states} adjustments and observations, was {was}"
             raise DomainError(msg)
         if not self.tick_size > 0 or any(abs(value) > 1e6 for value in self.adjustments_ticks):
-            msg = f"micro-price table: expected a tick size above 0 and adjustments below 1e6, was {self!r}"
+            msg = f"table: expected a tick size above 0 and adjustments below 1e6, was {self!r}"
             raise DomainError(msg)
 
 
@@ -202,10 +202,10 @@ def load_micro_price_table(path: Path) -> MicroPriceTable:
         contents = msgspec.json.decode(path.read_bytes(), type=_TableFile)
         tick_size = Decimal(contents.tick_size)
     except (msgspec.DecodeError, ArithmeticError) as error:
-        msg = f"{path.name}: expected a micro-price table, was something else: {error}"
+        msg = f"table: expected a micro-price table in {path.name!r}, was something else: {error}"
         raise DomainError(msg, hint="make one with calibrate_micro_price and save_micro_price_table") from error
     if contents.format != _FORMAT:
-        msg = f"{path.name}: expected format {_FORMAT!r}, was {contents.format!r}"
+        msg = f"table: expected format {_FORMAT!r} in {path.name!r}, was {contents.format!r}"
         raise DomainError(msg, hint="calibrate it again with this version")
     return MicroPriceTable(
         tick_size,

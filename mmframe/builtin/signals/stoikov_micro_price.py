@@ -52,7 +52,11 @@ def read(params: StoikovMicroPriceParams, state: State, now_ns: int, tick: BookT
 def _build(options: StoikovMicroPriceOptions, context: BuildContext) -> SignalRule:
     from mmframe.builtin.signals.micro_price_table import load_micro_price_table  # noqa: PLC0415 - only with a table
 
-    table = load_micro_price_table(context.directory / options.table)
+    try:
+        table = load_micro_price_table(context.directory / options.table)
+    except OSError as error:
+        msg = f"table: expected a file that can be read, was {str(options.table)!r}: {error.strerror}"
+        raise DomainError(msg, hint="make one with calibrate_micro_price and save_micro_price_table") from error
     instrument = context.instrument
     if table.tick_size != instrument.tick_size:
         msg = f"table: expected one for a tick size of {instrument.tick_size}, was {table.tick_size}"

@@ -4,6 +4,7 @@ import math
 import random
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
@@ -250,10 +251,14 @@ def test_a_table_of_another_tick_size_is_refused(tmp_path):
 def test_a_file_that_is_no_table_is_refused(tmp_path, text):
     (tmp_path / "table.json").write_text(text)
 
-    with pytest.raises(DomainError, match="expected"):
+    with pytest.raises(DomainError, match=r"^table: expected"):
         load_micro_price_table(tmp_path / "table.json")
 
 
-def test_a_missing_file_says_so(tmp_path):
-    with pytest.raises(OSError, match=r"nothing\.json"):
-        build_component(STOIKOV_MICRO_PRICE, StoikovMicroPriceOptions(table=tmp_path / "nothing.json"))
+def test_a_missing_file_says_so():
+    with pytest.raises(DomainError) as caught:
+        build_component(STOIKOV_MICRO_PRICE, StoikovMicroPriceOptions(table=Path("nothing.json")))
+
+    assert caught.value.message == (
+        "table: expected a file that can be read, was 'nothing.json': No such file or directory"
+    )
