@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import attrs
 
 from mmframe.domain.views import BookTick, TradeTick
+from mmframe.errors import DomainError
 from mmframe.plugin import BuildContext, SignalRule, SignalSpec, option
 
 if TYPE_CHECKING:
@@ -84,7 +85,11 @@ def read(params: VpinParams, state: State, now_ns: int, tick: BookTick) -> float
     return min(1.0, state[_SUM] / (params.buckets * params.bucket_size))
 
 
-def _build(options: VpinOptions, context: BuildContext) -> SignalRule:  # noqa: ARG001 - the build signature
+def _build(options: VpinOptions, context: BuildContext) -> SignalRule:
+    lot_size = context.instrument.lot_size
+    if options.bucket_size < lot_size:
+        msg = f"bucket_size: expected at least one lot of {lot_size}, was {options.bucket_size}"
+        raise DomainError(msg, hint="a bucket holds many trades, or its imbalance is always whole")
     params = VpinParams(float(options.bucket_size), options.buckets)
     return SignalRule(read, params, (0.0,) * (_IMBALANCES + params.buckets), on_trade=on_trade)
 

@@ -16,6 +16,7 @@ from mmframe.builtin.signals.kyle_lambda import KYLE_LAMBDA, KyleLambdaOptions
 from mmframe.builtin.signals.order_flow_imbalance import ORDER_FLOW_IMBALANCE, OrderFlowImbalanceOptions
 from mmframe.builtin.signals.vpin import VPIN, VpinOptions
 from mmframe.domain.views import BookTick, TradeTick
+from mmframe.errors import DomainError
 from mmframe.testing import START_NS, build_component
 
 SECOND_NS = 1_000_000_000
@@ -183,6 +184,13 @@ def test_a_trade_larger_than_all_buckets_leaves_one_side_only():
 
 def test_trades_without_a_side_count_as_balanced():
     assert vpin_of([(25.0, 0.0)], 10, 2) == 0.0
+
+
+def test_a_bucket_smaller_than_a_lot_is_refused():
+    with pytest.raises(DomainError) as caught:
+        vpin_of([], "1e-400", 50)
+
+    assert caught.value.message == "bucket_size: expected at least one lot of 0.001, was 1E-400"
 
 
 @settings(max_examples=100)
