@@ -36,7 +36,8 @@ _WHOLE = 1e-9
 _TINY = 1e-8
 """Below it series replace the logarithms."""
 _NEWTON_STEPS = 8
-"""Each doubles the digits; from the start that is chosen five reach the last one at any volatility."""
+_CONVERGED = 1e-8
+"""Each step doubles the digits: after one this small the result is exact. Three to five are enough."""
 _LN_LOWEST = -13.0 * log(2.0)
 _LN_STEP = log(2.0) / 4.0
 _ROWS = 73
@@ -87,7 +88,11 @@ class GlftOptions(ModelOptions):
 
 
 class GlftParams(NamedTuple):
-    """The options as the rule reads them. With the exact method the state holds its table, row after row."""
+    """The options as the rule reads them.
+
+    The state holds the table of the exact method, row after row, and then the last equation that was solved for gamma
+    with its solution.
+    """
 
     decay_per_price: float
     """0 when k is given in bps."""
@@ -144,14 +149,22 @@ def glft(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0915, PLR0917 - the rule 
     if full_skew > 0.0:
         # Solve ln y + (1 + 1/y) ln(1 + y) = ln z for y = gamma / k by Newton in ln y, where the slope is 1 to 2.
         goal = log(2.0 * arrival) + 2.0 * (log(full_skew) - log(decay) - log(sigma))
-        unknown = goal - 1.0 if goal < 1.0 else goal / 2.0
-        for _ in range(_NEWTON_STEPS):
+        # The state's end keeps the last one: mostly the volatility has not changed since.
+        solved = params.rows * 2 * params.max_orders
+        ratio = state[solved + 1]
+        if state[solved] != goal:
+            unknown = goal - 1.0 if goal < 1.0 else goal / 2.0
+            for _ in range(_NEWTON_STEPS):
+                ratio = exp(unknown)
+                growth = log1p(ratio)
+                power = (1.0 + 1.0 / ratio) * growth if ratio > _TINY else 1.0 + ratio / 2.0
+                step = (unknown + power - goal) / (2.0 - growth / ratio if ratio > _TINY else 1.0 + ratio / 2.0)
+                unknown -= step
+                if -_CONVERGED < step < _CONVERGED:
+                    break
             ratio = exp(unknown)
-            growth = log1p(ratio)
-            power = (1.0 + 1.0 / ratio) * growth if ratio > _TINY else 1.0 + ratio / 2.0
-            slope = 2.0 - growth / ratio if ratio > _TINY else 1.0 + ratio / 2.0
-            unknown -= (unknown + power - goal) / slope
-        ratio = exp(unknown)
+            state[solved] = goal
+            state[solved + 1] = ratio
     else:
         ratio = params.risk_aversion * size / decay
         if not 0.0 <= ratio < 1e100:
@@ -247,7 +260,7 @@ def _build(options: GlftOptions, context: BuildContext) -> OptimizerRule:  # noq
         options.cost,
         options.max_half_spread_bps / 10_000.0,
     )
-    return OptimizerRule(glft, params, [value for row in table for value in row])
+    return OptimizerRule(glft, params, [*(value for row in table for value in row), nan, nan])
 
 
 GLFT = OptimizerSpec(
