@@ -324,7 +324,7 @@ A exp(-k x distance), an inventory limit well above S, and prices that can move 
 WARMING_UP while the volatility is not known, NO_VOLATILITY (1111) when it is not above 0.
 
 Needs the signal volatility, in quote units per sqrt(s): 30 % a year at price 100 is 0.30 x 100 / sqrt(31,557,600) =
-0.00534. `use = "constant"` with `name = "volatility"` gives a fixed one.
+0.00534. Any volatility signal provides it with `name = "volatility"`.
 
 When it fails: fills are not exponential in distance, or the market trends; k and sigma measured on other scales. Few
 steps of the price grid within the spread make the skew coarse.

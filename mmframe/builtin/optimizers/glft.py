@@ -290,7 +290,7 @@ little off S. S should be well below max_orders.
 WARMING_UP while the volatility is not known, NO_VOLATILITY (1111) when it is not above 0.
 
 Needs the signal volatility, in quote units per sqrt(s): 30 % a year at price 100 is 0.30 x 100 / sqrt(31,557,600) =
-0.00534. `use = "constant"` with `name = "volatility"` gives a fixed one.
+0.00534. Any volatility signal provides it with `name = "volatility"`.
 
 When it fails: as `avellaneda-stoikov`; and A and k measured over other distances than those quoted.
 
