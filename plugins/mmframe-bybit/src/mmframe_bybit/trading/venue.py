@@ -580,7 +580,7 @@ class LiveVenue:
         return OpenOrdersReport(
             market=market,
             orders=tuple(report for report in reports if report is not None),
-            exchange_ns=now_ns,
+            exchange_ns=now_ns + running.rest.clock.ahead_ns,
             receive_ns=self._timing.now_ns(),
         )
 
