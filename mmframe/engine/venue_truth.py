@@ -44,7 +44,6 @@ class VenueTruth:
         is_confirmed_empty: Since the stop the venue has listed no order of ours, twice; True on a virtual venue.
         is_refused: The start found orders that it must leave as they are: nothing was placed, nothing is asked again.
         wake_ns: When something is to be done without an event; `NEVER_NS` for not at all.
-        foreign_orders: Orders of others in the last list.
         rival_id: Client id of an order of another run of this strategy that was placed while this one trades; empty
             without one. Two processes on one account would each fill up the limits and cancel the other's orders.
     """
@@ -74,7 +73,6 @@ class VenueTruth:
         "_takes_effect_ns",
         "_tracker",
         "_up_ns",
-        "foreign_orders",
         "is_confirmed_empty",
         "is_ready",
         "is_refused",
@@ -122,7 +120,6 @@ class VenueTruth:
         self.is_confirmed_empty = not self._is_live
         self.is_refused = False
         self.is_ready = not self._is_live
-        self.foreign_orders = 0
         self.wake_ns = NEVER_NS
 
     def on_status(self, *, is_up: bool, now_ns: int) -> None:
@@ -158,7 +155,6 @@ class VenueTruth:
         if self._exchange_ahead_ns is None:
             self._exchange_ahead_ns = report.exchange_ns - report.receive_ns
         ours = [entry for entry in report.orders if entry.client_id.startswith(self._prefix)]
-        self.foreign_orders = len(report.orders) - len(ours)
         unknown = [entry for entry in ours if entry.client_id not in self._tracker.live]
         self._look_for_rival([entry.client_id for entry in unknown], now_ns)
         if unknown and not self._has_started and not self._is_stopping:

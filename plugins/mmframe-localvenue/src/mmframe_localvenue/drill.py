@@ -70,13 +70,12 @@ def dialect_of(use: str) -> str:
     return _DIALECTS[use]
 
 
-def options_for(use: str, venue: LocalVenue, *, is_patient: bool = False) -> dict[ComponentKind, dict[str, Any]]:
+def options_for(use: str, venue: LocalVenue) -> dict[ComponentKind, dict[str, Any]]:
     """Return the options that point a feed and a venue at a local venue: addresses, key, and short timeouts.
 
     Args:
         use: Of the venue, such as `binance/spot`.
         venue: The open local venue.
-        is_patient: Leave the strategy file's timeouts as they are.
     """
     feed: dict[str, Any] = {"environment": "live", "stream_url": venue.stream_url}
     trading: dict[str, Any] = {"environment": "live", "rest_url": venue.rest_url, **KEY_OPTIONS}
@@ -89,8 +88,7 @@ def options_for(use: str, venue: LocalVenue, *, is_patient: bool = False) -> dic
     else:
         feed["stream_url"] = f"{venue.stream_url}/{use.partition('/')[2]}"
         trading |= {"private_stream_url": venue.private_url, "trade_stream_url": venue.ws_api_url}
-    if not is_patient:
-        trading |= {"request_timeout_s": 3.0, "recv_window_ms": 3000}
+    trading |= {"request_timeout_s": 3.0, "recv_window_ms": 3000}
     return {ComponentKind.FEED: feed, ComponentKind.VENUE: trading}
 
 
