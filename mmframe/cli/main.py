@@ -50,6 +50,11 @@ _COMMANDS = {
     "explain": _Command(
         "mmframe.cli.explain", "explain_command", "Say why a quote stands where it stands, or why there is none."
     ),
+    "breakeven": _Command(
+        "mmframe.cli.breakeven",
+        "breakeven_command",
+        "Say which spread and volume pay for fees, adverse moves and inventory.",
+    ),
     "doctor": _Command(
         "mmframe.cli.doctor", "doctor_command", "Say whether a live run can work: file, machine, venue and keys."
     ),
