@@ -14,6 +14,7 @@ __all__ = [
     "Command",
     "GateRejection",
     "LadderLevel",
+    "LimitRecord",
     "OperatorCommand",
     "QuoteDecision",
     "StageKind",
@@ -90,6 +91,27 @@ class GateRejection(msgspec.Struct, frozen=True):
     action: Action
     limit: str
     detail: str
+
+
+class LimitRecord(msgspec.Struct, frozen=True, tag="limit"):
+    """A limit began to bind, or no longer does. What binds again within a second has never stopped."""
+
+    market: int
+    """`ALL_MARKETS` for what concerns the whole strategy."""
+    stage: str
+    """Whose limit: the name of the risk control, `gate`, `halt`."""
+    level: int
+    """How far it goes, a `RiskLevel`."""
+    reason: int
+    """Why: a `Reason`, or a component's own code."""
+    began_ns: int
+    now_ns: int
+    """When this was written: the beginning, or the end."""
+    decisions: int
+    """In how many decisions it bound so far."""
+    is_over: bool
+    detail: str = ""
+    """Figures, for people."""
 
 
 class QuoteDecision(msgspec.Struct, frozen=True, tag="decision"):

@@ -15,6 +15,7 @@ __all__ = [
     "NO_QUOTE",
     "Advice",
     "BookTick",
+    "FillTick",
     "Inventory",
     "MarketView",
     "QuoteProposal",
@@ -62,6 +63,8 @@ class Reason(IntEnum):
     VENUE_DOWN = 21
     NOT_COMPARED = 22
     """Our open orders or the position at the venue have not been compared with ours yet."""
+    LIQUIDATING = 23
+    """The position is being closed; nothing else is quoted meanwhile."""
     PLUGIN = 1000
 
 
@@ -75,6 +78,8 @@ class RiskLevel(IntEnum):
     """No new quote; resting orders are pulled."""
     HALT = 3
     """Latched: nothing is quoted until an operator resumes."""
+    LIQUIDATE = 4
+    """As HALT, and the position is closed slice by slice. Only a control whose spec says how may ask for it."""
 
 
 class BookTick(NamedTuple):
@@ -98,6 +103,20 @@ class TradeTick(NamedTuple):
     """The taker: 1.0 bought, -1.0 sold, 0.0 not told."""
 
 
+class FillTick(NamedTuple):
+    """One execution of our own order, for rules that learn from their fills."""
+
+    now_ns: int
+    price: float
+    size: float
+    side: float
+    """1.0 we bought, -1.0 we sold."""
+    mid: float
+    """At the moment of the fill; the fill's own price when there was no book."""
+    is_maker: float
+    """1.0 when our order rested, 0.0 when it took."""
+
+
 class MarketView(NamedTuple):
     """The market at the moment of a decision. The book is in sync, both sides are present and not crossed."""
 
@@ -111,6 +130,11 @@ class MarketView(NamedTuple):
     lot: float
     order_size: float
     """The size the strategy file asks for, base units."""
+    age_ns: int
+    """Since the newest message of the book was received."""
+    lag_ns: int
+    """Receive time minus exchange time of that message: network and clocks together. Only its changes mean something,
+    and it may be negative."""
     signals: tuple[float, ...]
     """A NamedTuple whose fields are the strategy's signals; NaN is 'not known yet'."""
 
@@ -131,9 +155,36 @@ class Inventory(NamedTuple):
     fees_quote: float
     """Paid so far, positive is a cost."""
     day_pnl_quote: float
-    """Since midnight UTC, all markets, fees included."""
+    """Since midnight UTC, fees included, all markets with this quote asset: the group."""
     total_notional_quote: float
-    """Sum of absolute position values over all markets."""
+    """Sum of absolute position values over the group."""
+    net_notional_quote: float
+    """Sum of signed position values over the group; long is positive."""
+    concentration: float
+    """Herfindahl index of the group's absolute position values: 1 when one market holds all, 1/n when n hold the same,
+    0.0 when all are flat."""
+    market_count: float
+    """Markets in the group."""
+    asset_position: float
+    """Signed, base units: the sum of positions of all markets with this market's base asset."""
+    total_pnl_quote: float
+    """Of the whole run, restarts included, fees included, of the group."""
+    peak_pnl_quote: float
+    """The highest `total_pnl_quote` since the run began or an operator last resumed it."""
+    day_peak_pnl_quote: float
+    """The highest `day_pnl_quote` since midnight UTC, where it was 0, or since an operator last resumed."""
+    base_balance: float
+    """Free and locked amount of the base asset on the account; NaN where the venue does not tell."""
+    quote_balance: float
+    """Free and locked amount of the quote asset on the account; NaN where the venue does not tell."""
+    open_orders: float
+    """Our orders in this market that are not final."""
+    orders_sent: float
+    """New orders asked for in this market by this process: submits and replaces."""
+    requests_sent: float
+    """All requests about orders in this market by this process: submits, amends, replaces and cancels."""
+    fill_count: float
+    """Executions in this market in the whole run."""
 
 
 class Advice(NamedTuple):

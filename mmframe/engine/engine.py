@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -40,14 +39,17 @@ from mmframe.domain.records import (
     AdviceUpdate,
     Command,
     GateRejection,
+    LimitRecord,
     OperatorCommand,
     QuoteDecision,
     StageKind,
 )
 from mmframe.domain.status import MarketStatus, RunStatus, WorkingOrder
-from mmframe.domain.views import NEUTRAL_ADVICE, Reason, RiskLevel
+from mmframe.domain.views import NEUTRAL_ADVICE, FillTick, Reason, RiskLevel
 from mmframe.engine.decision import decision_record
 from mmframe.engine.gate import Gate
+from mmframe.engine.groups import QuoteGroup
+from mmframe.engine.limits import LimitLog
 from mmframe.engine.market import EngineMarket, SignalFault
 from mmframe.engine.pipeline import StageFault, Targets
 from mmframe.engine.state import EngineState
@@ -72,6 +74,11 @@ _BUY = Side.BUY
 _SELL = Side.SELL
 _SYNCED = BookState.SYNCED
 _UNKNOWN = OrderState.UNKNOWN
+
+_SHRINK = int(RiskLevel.SHRINK)
+_ABOUT_ORDERS = (Submit, Amend, Replace, Cancel)
+_HALT_STAGE = "halt"
+"""What the record of limits calls a latched HALT."""
 
 _DAY_NS = 86_400_000_000_000
 _MAX_FAULT_NOTES = 20
@@ -137,13 +144,13 @@ class Engine:
         self._prefix = f"{prefix}{settings.run_id}-"
         self._sequence = 0
         self._day = -1
-        self._day_start: dict[str, Decimal] = {}
-        self._day_start_pnl: dict[str, float] = {}
         self._old_marks: dict[int, tuple[int, int]] = {}
         self.state_revision = 0
         self._hash = hashlib.sha256()
         self._encode = msgspec.msgpack.Encoder().encode
         self._records: list[QuoteDecision] = []
+        self._limit_records: list[LimitRecord] = []
+        self._limits = LimitLog(ALL_MARKETS, self._limit_records.append)
         self._markets = tuple(
             EngineMarket(
                 index,
@@ -153,6 +160,7 @@ class Engine:
                 settings=settings,
                 client_id_prefix=prefix,
                 next_client_id=self._next_client_id,
+                on_limit=self._limit_records.append,
             )
             for index, (market_settings, pipeline) in enumerate(zip(settings.markets, pipelines, strict=True))
         )
@@ -162,10 +170,20 @@ class Engine:
         )
         self._max_daily_loss = None if limits.max_daily_loss_quote is None else float(limits.max_daily_loss_quote)
         self._requote_interval_ns = settings.requote_interval_ns
-        self._groups: dict[str, tuple[EngineMarket, ...]] = {
-            quote: tuple(market for market in self._markets if market.instrument.quote == quote)
+        self._groups: dict[str, QuoteGroup] = {
+            quote: QuoteGroup(quote, [market for market in self._markets if market.instrument.quote == quote])
             for quote in dict.fromkeys(market.instrument.quote for market in self._markets)
         }
+        for market in self._markets:
+            base = market.instrument.base
+            market.asset_ledgers = tuple(other.ledger for other in self._markets if other.instrument.base == base)
+        self._kept_states: dict[str, list[float]] = {
+            f"{market.instrument.symbol} {named.name}": named.control.state  # type: ignore[attr-defined] # a RiskRule
+            for market, pipeline in zip(self._markets, pipelines, strict=True)
+            for named in pipeline.risk_controls
+            if named.keeps_state and isinstance(getattr(named.control, "state", None), list)
+        }
+        self._has_positions = capabilities.reports_positions
 
     # What comes in.
 
@@ -176,12 +194,12 @@ class Engine:
         try:
             is_news = market.on_message(batch, index)
         except SignalFault as fault:
-            self._fault(str(fault), market)
+            self._fault(str(fault), market, batch.receive_ns[index])
             is_news = True
         except Exception as error:  # noqa: BLE001 - a book may raise anything; it is recorded and budgeted
             # What it holds is not known any more.
             market.lose_book()
-            self._fault(f"book: {type(error).__name__}: {error}", market)
+            self._fault(f"book: {type(error).__name__}: {error}", market, batch.receive_ns[index])
             is_news = True
         if is_news:
             now_ns = batch.receive_ns[index]
@@ -204,8 +222,8 @@ class Engine:
             market = self._market_of(event.market)
             reason = market.truth.on_open_orders(event, event.receive_ns)
             if reason:
-                self._halt(market, reason)
-            self._heed_rival(market)
+                self._halt(market, reason, event.receive_ns)
+            self._heed_rival(market, event.receive_ns)
             self._make_due(event.market, event.receive_ns)
         elif isinstance(event, PositionReport):
             self._market_of(event.market).truth.on_position(event, event.receive_ns)
@@ -221,7 +239,7 @@ class Engine:
                 market.truth.on_status(is_up=event.is_up, now_ns=event.receive_ns)
             self._make_due(ALL_MARKETS, event.receive_ns)
         else:
-            self.balances[event.asset] = event
+            self._on_balance(event)
         return state
 
     def decide(self, now_ns: int) -> list[Approved]:
@@ -242,6 +260,8 @@ class Engine:
     def stop(self, now_ns: int, reason: str) -> list[Approved]:
         """Stop quoting for good and cancel everything; later `decide` calls only clean up."""
         self.is_stopping = True
+        # What is saved at the end holds what risk controls counted since a limit last bound.
+        self.state_revision += 1
         approved: list[Approved] = []
         for market in self._markets:
             self._cancel_all(market, reason, now_ns, approved)
@@ -271,8 +291,14 @@ class Engine:
         self._sequence = state.last_sequence
         self._day = state.day
         first = self._markets[0].instrument.quote
-        self._day_start = {first: state.day_start_pnl_quote, **state.other_day_start_pnl_quote}
-        self._day_start_pnl = {quote: float(total) for quote, total in self._day_start.items()}
+        day_starts = {first: state.day_start_pnl_quote, **state.other_day_start_pnl_quote}
+        for quote, group in self._groups.items():
+            group.restore(day_starts.get(quote), state.peaks_pnl_quote.get(quote))
+        for name, kept in self._kept_states.items():
+            values = state.risk_states.get(name, ())
+            if len(kept) == len(values):
+                # In place: the rule is bound to this very list. Of another length it is another rule's.
+                kept[:] = values
         self._gate.halt_reason = state.halt_reason
         self.is_killed = state.is_killed
         self.is_paused = state.is_paused
@@ -353,6 +379,13 @@ class Engine:
         records, self._records = self._records, []
         return records
 
+    def take_limits(self) -> list[LimitRecord]:
+        """Return which limits began and ended to bind since the last call."""
+        records = self._limit_records[:]
+        # The same list stays: every market's log writes to it.
+        self._limit_records.clear()
+        return records
+
     def decision_hash(self) -> str:
         """Return SHA-256 over every decision, approved action and fill so far."""
         return self._hash.hexdigest()
@@ -364,17 +397,20 @@ class Engine:
     def state(self) -> EngineState:
         """Return what must outlive the process besides orders and fills."""
         first = self._markets[0].instrument.quote
+        day_starts = {quote: group.day_start_quote for quote, group in self._groups.items()}
         halts = tuple(market.halt_reason for market in self._markets)
         return EngineState(
             last_sequence=self._sequence,
             day=max(self._day, 0),
-            day_start_pnl_quote=self._day_start.get(first, Decimal(0)),
+            day_start_pnl_quote=day_starts.pop(first),
             halt_reason=self._gate.halt_reason,
             is_killed=self.is_killed,
             is_paused=self.is_paused,
             market_halts=halts if any(halts) else (),
             paused_markets=tuple(market.index for market in self._markets if market.is_paused),
-            other_day_start_pnl_quote={quote: total for quote, total in self._day_start.items() if quote != first},
+            other_day_start_pnl_quote=day_starts,
+            peaks_pnl_quote={quote: group.peaks for quote, group in self._groups.items()},
+            risk_states={name: tuple(values) for name, values in self._kept_states.items()},
         )
 
     def status(self, now_ns: int, *, started_ns: int, mode: str) -> RunStatus:
@@ -410,6 +446,11 @@ class Engine:
         faults_before = self.faults
         targets = Targets.none(reason) if reason else self._targets(market, now_ns)
         actions, kept, rejections = self._act(market, targets, now_ns, approved)
+        if market.limits.has_bound:
+            market.limits.expire(now_ns)
+        if market.limits.has_news:
+            market.limits.has_news = False
+            self.state_revision += bool(self._kept_states)
         if targets is not None:
             market.bid_reason, market.ask_reason = targets.bid_reason, targets.ask_reason
             market.risk_level = targets.level
@@ -434,37 +475,42 @@ class Engine:
         """Return the targets; None when a fault makes us leave the orders as they are."""
         try:
             view = market.view(now_ns)
-            day_pnl, total_notional = self._group_figures(market)
+            group = self._groups[market.instrument.quote]
+            group.update()
+            if group.wants_saving(now_ns):
+                self.state_revision += 1
+            day_pnl = group.day_pnl_quote
             if self._max_daily_loss is not None and -day_pnl >= self._max_daily_loss:
-                self._halt(None, f"daily loss {-day_pnl:.2f} {market.instrument.quote}, limit {self._max_daily_loss:g}")
+                text = f"daily loss {-day_pnl:.2f} {market.instrument.quote}, limit {self._max_daily_loss:g}"
+                self._halt(None, text, now_ns)
                 return Targets.none(Reason.DAILY_LOSS)
-            inventory = market.inventory(day_pnl, total_notional)
+            inventory = market.inventory(group)
             advice = market.advice_at(now_ns)
             if advice is not NEUTRAL_ADVICE:
                 market.due_ns = min(market.due_ns, int(advice.valid_until_ns) + 1)
             targets = market.pipeline.targets(view, inventory, advice, market.touch)
         except StageFault as fault:
-            return self._on_stage_fault(market, fault)
+            return self._on_stage_fault(market, fault, now_ns)
         except Exception as error:  # noqa: BLE001 - a signal may raise anything; it is recorded and budgeted
-            return self._on_stage_fault(
-                market, StageFault("signals", StageKind.ENGINE, f"{type(error).__name__}: {error}")
-            )
+            unknown = StageFault("signals", StageKind.ENGINE, f"{type(error).__name__}: {error}")
+            return self._on_stage_fault(market, unknown, now_ns)
         market.consecutive_faults = 0
         if targets.halt_scope is not None:
             self._halt(
                 market if targets.halt_scope is Scope.MARKET else None,
                 f"risk control {targets.halt_stage!r}: {_reason_text(targets.bid_reason or targets.ask_reason)}",
+                now_ns,
             )
         return targets
 
-    def _on_stage_fault(self, market: EngineMarket, fault: StageFault) -> Targets | None:
+    def _on_stage_fault(self, market: EngineMarket, fault: StageFault, now_ns: int) -> Targets | None:
         """Contain a fault: a risk control's is a HALT of its scope, others are skip, pull, HALT by the budget."""
         if fault.kind is StageKind.RISK:
             self.faults += 1
             self.fault_notes.append(str(fault))
-            self._halt(market if fault.scope is Scope.MARKET else None, str(fault))
+            self._halt(market if fault.scope is Scope.MARKET else None, str(fault), now_ns)
             return Targets.none(Reason.STRATEGY_ERROR)
-        self._fault(str(fault), market)
+        self._fault(str(fault), market, now_ns)
         if self._gate.halt_reason or market.consecutive_faults >= self.settings.faults.pull_after:
             return Targets.none(Reason.STRATEGY_ERROR)
         return None
@@ -513,6 +559,7 @@ class Engine:
         if isinstance(result, GateRejection):
             rejections.append(result)
             self.last_rejections.append(result)
+            market.limits.note(f"gate {result.limit}", _SHRINK, 0, now_ns, detail=result.detail)
             if not _must_go_instead(market, result):
                 return None
             result = self._gate.check(Cancel(market.index, action.client_id), now_ns)  # type: ignore[union-attr]
@@ -532,12 +579,15 @@ class Engine:
         tracker = market.tracker
         if isinstance(action, Submit):
             tracker.on_submit(action, now_ns)
+            market.orders_sent += 1
         elif isinstance(action, Amend):
             tracker.on_amend(action, now_ns)
         elif isinstance(action, Replace):
             tracker.on_replace(action, now_ns)
+            market.orders_sent += 1
         elif isinstance(action, Cancel):
             tracker.on_cancel(action, now_ns)
+        market.requests_sent += isinstance(action, _ABOUT_ORDERS)
         self._hash.update(action_bytes(action))
         out.append(approved)
 
@@ -555,7 +605,7 @@ class Engine:
         actions: list[Action] = [QueryOrder(market.index, order.client_id) for order in due]
         problem = market.truth.position_problem(now_ns)
         if problem:
-            self._halt(market, problem)
+            self._halt(market, problem, now_ns)
             market.due_ns = now_ns
         if market.truth.wants_report(now_ns):
             actions.append(QueryOpenOrders(market.index))
@@ -587,15 +637,15 @@ class Engine:
         state = market.tracker.on_update(update, update.receive_ns)
         if state is None and self._is_live and update.status is OrderStatus.OPEN:
             market.truth.on_unknown_order(update.client_id, update.receive_ns)
-            self._heed_rival(market)
+            self._heed_rival(market, update.receive_ns)
         self._make_due(update.market, update.receive_ns)
         return state
 
-    def _heed_rival(self, market: EngineMarket) -> None:
+    def _heed_rival(self, market: EngineMarket, now_ns: int) -> None:
         """Halt when another process turns out to trade this strategy too."""
         if market.truth.rival_id and not self._gate.halt_reason:
             text = f"order {market.truth.rival_id} of another run of this strategy appeared while this one was trading"
-            self._halt(None, f"{text}: two processes trade on one account under this name")
+            self._halt(None, f"{text}: two processes trade on one account under this name", now_ns)
 
     def _on_fill(self, fill: Fill) -> OrderState | None:
         market = self._market_of(fill.market)
@@ -605,39 +655,76 @@ class Engine:
         self._hash.update(self._encode((fill.market, fill.venue_trade_id, fill.price_ticks, fill.size_lots, fill.side)))
         self._make_due(fill.market, fill.receive_ns)
         market.truth.compare_position(fill.receive_ns)
+        if market.fill_listeners:
+            self._tell_fill(market, fill, mid)
         order = market.tracker.on_fill(fill)
         return None if order is None else order.state
 
+    def _tell_fill(self, market: EngineMarket, fill: Fill, mid_half_ticks: int) -> None:
+        """Let the stages that learn from fills see one; what they raise is contained as in a decision."""
+        instrument = market.instrument
+        tick = FillTick(
+            now_ns=fill.receive_ns,
+            price=fill.price_ticks * instrument.tick,
+            size=fill.size_lots * instrument.lot,
+            side=1.0 if fill.side == _BUY else -1.0,
+            mid=mid_half_ticks * instrument.tick * 0.5,
+            is_maker=1.0 if fill.is_maker else 0.0,
+        )
+        for name, kind, scope, on_fill in market.fill_listeners:
+            try:
+                on_fill(tick)
+            except Exception as error:  # noqa: BLE001 - a stage may raise anything; it is recorded and budgeted
+                detail = f"on a fill: {type(error).__name__}: {error}"
+                self._on_stage_fault(market, StageFault(name, kind, detail, scope), fill.receive_ns)
+
+    def _on_balance(self, balance: BalanceUpdate) -> None:
+        self.balances[balance.asset] = balance
+        total = float(balance.free + balance.locked)
+        for market in self._markets:
+            if market.instrument.quote == balance.asset:
+                market.quote_balance = total
+            elif market.instrument.base == balance.asset and not self._has_positions:
+                # Where the venue keeps positions, what is sold need not be owned.
+                market.base_balance = total
+
     def _on_command(self, event: OperatorCommand) -> None:
+        now_ns = event.receive_ns
         if event.command is Command.KILL:
             self.is_killed = True
-            self._halt(None, f"killed: {event.reason or 'by the operator'}")
+            self._halt(None, f"killed: {event.reason or 'by the operator'}", now_ns)
         elif event.market == ALL_MARKETS:
-            self._on_strategy_command(event.command)
+            self._on_strategy_command(event.command, now_ns)
         else:
-            self._on_market_command(event.command, self._market_of(event.market))
+            self._on_market_command(event.command, self._market_of(event.market), now_ns)
         self.state_revision += 1
         self._make_due(ALL_MARKETS, event.receive_ns)
 
-    def _on_strategy_command(self, command: Command) -> None:
+    def _on_strategy_command(self, command: Command, now_ns: int) -> None:
         if command is Command.PAUSE:
             self.is_paused = True
         elif not self.is_killed:
             self.is_paused = False
             self._gate.halt_reason = ""
+            self._limits.end(_HALT_STAGE, now_ns)
             self.faults = 0
+            for group in self._groups.values():
+                group.forget_peaks()
             for market in self._markets:
-                self._on_market_command(command, market)
+                self._on_market_command(command, market, now_ns)
 
-    def _on_market_command(self, command: Command, market: EngineMarket) -> None:
+    def _on_market_command(self, command: Command, market: EngineMarket, now_ns: int) -> None:
         market.is_paused = command is Command.PAUSE
         if command is Command.RESUME and not self.is_killed:
             market.halt_reason = ""
+            market.limits.end(_HALT_STAGE, now_ns)
             market.consecutive_faults = 0
         self.is_halted = self._has_halted()
 
-    def _halt(self, market: EngineMarket | None, reason: str) -> None:
+    def _halt(self, market: EngineMarket | None, reason: str, now_ns: int) -> None:
         """Latch a HALT: of one market, or of the strategy when `market` is None."""
+        limits = self._limits if market is None else market.limits
+        limits.note(_HALT_STAGE, int(RiskLevel.HALT), int(Reason.HALTED), now_ns, detail=reason)
         if market is None:
             self._gate.halt_reason = self._gate.halt_reason or reason
             for other in self._markets:
@@ -651,12 +738,12 @@ class Engine:
     def _has_halted(self) -> bool:
         return bool(self._gate.halt_reason) or all(market.halt_reason for market in self._markets)
 
-    def _fault(self, detail: str, market: EngineMarket) -> None:
+    def _fault(self, detail: str, market: EngineMarket, now_ns: int) -> None:
         self.faults += 1
         market.consecutive_faults += 1
         self.fault_notes.append(detail)
         if self.faults >= self.settings.faults.halt_after:
-            self._halt(None, f"{self.faults} strategy faults, last: {detail}")
+            self._halt(None, f"{self.faults} strategy faults, last: {detail}", now_ns)
 
     def _make_due(self, market_index: int, now_ns: int) -> None:
         """Decide as soon as the requote interval allows; at once when quotes may have to be pulled."""
@@ -676,11 +763,8 @@ class Engine:
     def _begin_day(self, day: int) -> None:
         self._day = day
         self.state_revision += 1
-        self._day_start = {
-            quote: sum((market.ledger.profit_and_loss().total for market in markets), start=Decimal(0))
-            for quote, markets in self._groups.items()
-        }
-        self._day_start_pnl = {quote: float(total) for quote, total in self._day_start.items()}
+        for group in self._groups.values():
+            group.begin_day()
         self._old_marks = {
             market.index: (market.ledger.position_lots, market.ledger.mark_half_ticks)
             for market in self._markets
@@ -699,18 +783,9 @@ class Engine:
             del self._old_marks[index]
             instrument = market.instrument
             moved = lots * (market.ledger.mark_half_ticks - mark_half_ticks)
-            self._day_start[instrument.quote] += instrument.tick_size * instrument.lot_size * moved / 2
-            self._day_start_pnl[instrument.quote] = float(self._day_start[instrument.quote])
+            group = self._groups[instrument.quote]
+            group.set_day_start(group.day_start_quote + instrument.tick_size * instrument.lot_size * moved / 2)
             self.state_revision += 1
-
-    def _group_figures(self, market: EngineMarket) -> tuple[float, float]:
-        """Return today's profit and the summed position value of all markets with the same quote asset."""
-        quote = market.instrument.quote
-        total = notional = 0.0
-        for other in self._groups[quote]:
-            total += other.ledger.total_float()
-            notional += other.ledger.notional_float()
-        return total - self._day_start_pnl.get(quote, 0.0), notional
 
     def _next_client_id(self) -> str:
         self._sequence += 1

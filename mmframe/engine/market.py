@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from math import nan
 from typing import TYPE_CHECKING
 
+from mmframe.domain.kinds import Scope
 from mmframe.domain.market import NEVER_NS, BookState, MessageKind, Touch
+from mmframe.domain.records import StageKind
 from mmframe.domain.views import NEUTRAL_ADVICE, BookTick, Inventory, MarketView, Reason, TradeTick
 from mmframe.engine.gate import MarketGate
+from mmframe.engine.limits import LimitLog
 from mmframe.engine.orders import OrderTracker
 from mmframe.engine.pipeline import Pipeline
 from mmframe.engine.portfolio import MarketLedger
@@ -19,7 +23,9 @@ if TYPE_CHECKING:
 
     from mmframe.domain.market import MarketBatch
     from mmframe.domain.orders import VenueCapabilities
-    from mmframe.domain.views import Advice
+    from mmframe.domain.records import LimitRecord
+    from mmframe.domain.views import Advice, FillTick
+    from mmframe.engine.groups import QuoteGroup
     from mmframe.engine.settings import EngineSettings, MarketPipeline, MarketSettings
 
 __all__ = ["EngineMarket", "SignalFault"]
@@ -52,11 +58,19 @@ class EngineMarket:
         is_paused: By the operator.
         needs_pull: The book stopped being quotable, so that the requote interval does not apply.
         is_pulling: An order that should not rest could not be cancelled yet because a request for it is under way.
+        asset_ledgers: Ledgers of all markets with this one's base asset; set once all markets are there.
+        base_balance: On the account, NaN where not told.
+        quote_balance: On the account, NaN where not told.
+        orders_sent: New orders asked for: submits and replaces.
+        requests_sent: All requests about orders.
+        limits: Which limits bind.
+        fill_listeners: Stages that learn from fills: name, kind, scope of a HALT, and the call.
         settled: Orders and targets of the last reconcile that needed no action: the same again needs none either.
     """
 
     __slots__ = (
         "_apply",
+        "_lag_ns",
         "_last_book_ns",
         "_lot",
         "_max_position",
@@ -72,11 +86,14 @@ class EngineMarket:
         "_trade_signals",
         "advice",
         "ask_reason",
+        "asset_ledgers",
+        "base_balance",
         "bid_reason",
         "book",
         "book_state",
         "consecutive_faults",
         "due_ns",
+        "fill_listeners",
         "gate",
         "halt_reason",
         "index",
@@ -87,9 +104,13 @@ class EngineMarket:
         "last_inventory",
         "last_view",
         "ledger",
+        "limits",
         "needs_pull",
+        "orders_sent",
         "pipeline",
+        "quote_balance",
         "reconciler",
+        "requests_sent",
         "risk_level",
         "settled",
         "stale_after_ns",
@@ -108,6 +129,7 @@ class EngineMarket:
         settings: EngineSettings,
         client_id_prefix: str,
         next_client_id: Callable[[], str],
+        on_limit: Callable[[LimitRecord], None],
     ) -> None:
         self.index = index
         self.instrument = market.instrument
@@ -131,7 +153,14 @@ class EngineMarket:
             ledger=self.ledger,
         )
         self.gate = MarketGate(market, self.tracker, self.ledger)
-        self.pipeline = Pipeline(market, components, self.gate)
+        self.limits = LimitLog(index, on_limit)
+        self.pipeline = Pipeline(market, components, self.gate, self.limits)
+        self.fill_listeners = _fill_listeners(components)
+        self.asset_ledgers: tuple[MarketLedger, ...] = (self.ledger,)
+        self.base_balance = nan
+        self.quote_balance = nan
+        self.orders_sent = 0
+        self.requests_sent = 0
         self.reconciler = Reconciler(index, market.reconcile, capabilities, next_client_id)
         self.advice: Advice = NEUTRAL_ADVICE
         self.due_ns = NEVER_NS
@@ -148,6 +177,7 @@ class EngineMarket:
         self.last_view: MarketView | None = None
         self.last_inventory: Inventory | None = None
         self._last_book_ns = 0
+        self._lag_ns = 0
         self._apply = components.book.apply
         self._touch = components.book.touch
         self._tick = market.instrument.tick
@@ -187,6 +217,7 @@ class EngineMarket:
             offsets = batch.offsets
             self._apply(batch.sides, batch.ticks, batch.lots, offsets[index], offsets[index + 1])
             self._last_book_ns = batch.receive_ns[index]
+            self._lag_ns = self._last_book_ns - batch.exchange_ns[index]
             touch = self._touch()
             if touch == self.touch:
                 return self._revive()
@@ -199,6 +230,7 @@ class EngineMarket:
             offsets = batch.offsets
             self._apply(batch.sides, batch.ticks, batch.lots, offsets[index], offsets[index + 1])
             self._last_book_ns = batch.receive_ns[index]
+            self._lag_ns = self._last_book_ns - batch.exchange_ns[index]
             self.book_state = BookState.SYNCED
             self._on_touch(self._touch(), self._last_book_ns)
             return True
@@ -242,15 +274,20 @@ class EngineMarket:
                 self._tick,
                 self._lot,
                 self._order_size,
+                now_ns - self._last_book_ns,
+                self._lag_ns,
                 signals,
             ),
         )
         self.last_view = view
         return view
 
-    def inventory(self, day_pnl_quote: float, total_notional_quote: float) -> Inventory:
-        """Return what we hold, for the stages."""
+    def inventory(self, group: QuoteGroup) -> Inventory:
+        """Return what we hold, for the stages; the group's figures are those of its last update."""
         ledger = self.ledger
+        asset_position = 0.0
+        for other in self.asset_ledgers:
+            asset_position += other.position_lots * other.instrument.lot
         inventory: Inventory = _make(
             Inventory,
             (
@@ -261,8 +298,21 @@ class EngineMarket:
                 ledger.realised_float(),
                 ledger.unrealised_float(),
                 ledger.fees_float,
-                day_pnl_quote,
-                total_notional_quote,
+                group.day_pnl_quote,
+                group.total_notional_quote,
+                group.net_notional_quote,
+                group.concentration,
+                float(len(group.markets)),
+                asset_position,
+                group.total_pnl_quote,
+                group.peak_pnl_quote,
+                group.day_peak_pnl_quote,
+                self.base_balance,
+                self.quote_balance,
+                float(len(self.tracker)),
+                float(self.orders_sent),
+                float(self.requests_sent),
+                float(ledger.fill_count),
             ),
         )
         self.last_inventory = inventory
@@ -344,3 +394,19 @@ class EngineMarket:
             ),
         )
         return book_tick
+
+
+_FillListener = tuple[str, StageKind, Scope, "Callable[[FillTick], None]"]
+
+
+def _fill_listeners(components: MarketPipeline) -> tuple[_FillListener, ...]:
+    """Return the stages that want to know of fills: those with an `on_fill`."""
+    stages: list[tuple[str, StageKind, Scope, object]] = [
+        (named.name, StageKind.OPTIMIZER, Scope.MARKET, named.optimizer) for named in components.optimizers
+    ]
+    stages += [(named.name, StageKind.RISK, named.scope, named.control) for named in components.risk_controls]
+    return tuple(
+        (name, kind, scope, on_fill)
+        for name, kind, scope, component in stages
+        if (on_fill := getattr(component, "on_fill", None)) is not None
+    )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mmframe.domain.market import Touch
     from mmframe.domain.views import Advice, Inventory, MarketView
     from mmframe.engine.gate import MarketGate
+    from mmframe.engine.limits import LimitLog
     from mmframe.engine.settings import MarketPipeline, MarketSettings, NamedRiskControl
 
 __all__ = ["Pipeline", "StageFault", "Targets"]
@@ -32,6 +33,8 @@ _POST_ONLY = int(Reason.POST_ONLY)
 _BELOW_MINIMUM = int(Reason.BELOW_MINIMUM)
 _ONE_SIDED = int(Reason.ONE_SIDED)
 _STRATEGY = Scope.STRATEGY
+_SHRINK = int(RiskLevel.SHRINK)
+_CANCEL_ONLY = int(RiskLevel.CANCEL_ONLY)
 _POSITION_LIMIT = int(Reason.POSITION_LIMIT)
 
 _new = tuple.__new__
@@ -108,6 +111,7 @@ class Pipeline:
     __slots__ = (
         "_gate",
         "_ladder",
+        "_limits",
         "_lot",
         "_min_lots",
         "_min_notional_tick_lots",
@@ -119,7 +123,9 @@ class Pipeline:
         "trace",
     )
 
-    def __init__(self, settings: MarketSettings, components: MarketPipeline, gate: MarketGate) -> None:
+    def __init__(
+        self, settings: MarketSettings, components: MarketPipeline, gate: MarketGate, limits: LimitLog
+    ) -> None:
         instrument = settings.instrument
         self._tick = instrument.tick
         self._lot = instrument.lot
@@ -132,6 +138,7 @@ class Pipeline:
         self._optimizers = tuple((named.name, named.optimizer.propose) for named in components.optimizers)
         self._risk_controls = tuple((named, named.control.assess) for named in components.risk_controls)
         self._gate = gate
+        self._limits = limits
         self.trace: _Trace | None = None
 
     def start_trace(self) -> None:
@@ -167,8 +174,10 @@ class Pipeline:
                 bid_reason = _POSITION_LIMIT
             if before_asks and not asks:
                 ask_reason = _POSITION_LIMIT
-            if self.trace is not None and (bids is not before_bids or asks is not before_asks):
-                self._trace_levels(StageKind.ENGINE, "gate limits", bids, asks, bid_reason, ask_reason)
+            if bids is not before_bids or asks is not before_asks:
+                self._limits.note("gate", _SHRINK if bids or asks else _CANCEL_ONLY, _POSITION_LIMIT, view.now_ns)
+                if self.trace is not None:
+                    self._trace_levels(StageKind.ENGINE, "gate limits", bids, asks, bid_reason, ask_reason)
         # A stage that changes nothing hands on the very same list.
         targets: Targets = _new(
             Targets,
@@ -252,7 +261,7 @@ class Pipeline:
     def _is_placeable(self, ticks: int, lots: int) -> bool:
         return lots >= self._min_lots and ticks > 0 and ticks * lots >= self._min_notional_tick_lots
 
-    def _assess(  # noqa: PLR0913, PLR0917 - the chain's state, passed flat to keep the hot path free of objects
+    def _assess(  # noqa: C901, PLR0913, PLR0917 - the chain's state, passed flat to keep the hot path free of objects
         self,
         view: MarketView,
         inventory: Inventory,
@@ -283,6 +292,8 @@ class Pipeline:
                         strongest, stage = int(level), named.name
                         scope = named.scope if level >= RiskLevel.HALT else None
                     quotes = self._quotes(bids, asks, bid_reason, ask_reason)
+                    if level:
+                        self._limits.note(named.name, int(level), int(reason), view.now_ns)
             except StageFault as fault:
                 fault.scope = _wider(scope, fault.scope)
                 raise

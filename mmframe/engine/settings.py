@@ -163,11 +163,12 @@ class NamedOptimizer:
 
 @attrs.frozen
 class NamedRiskControl:
-    """A built risk control, its name and what its HALT stops."""
+    """A built risk control, its name, what its HALT stops, and whether its `state` outlives a restart."""
 
     name: str
     control: RiskControl
     scope: Scope = Scope.MARKET
+    keeps_state: bool = False
 
 
 @attrs.frozen

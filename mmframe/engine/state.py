@@ -32,6 +32,10 @@ class EngineState(msgspec.Struct, frozen=True):
     """Markets that the operator paused by themselves."""
     other_day_start_pnl_quote: dict[str, Decimal] = {}
     """Total profit when the day began, by every other quote asset."""
+    peaks_pnl_quote: dict[str, tuple[float, float]] = {}
+    """High-water marks by quote asset: of the run's profit, and of the day's."""
+    risk_states: dict[str, tuple[float, ...]] = {}
+    """What risk controls remember, by market and name."""
 
 
 class RestoredOrder(msgspec.Struct, frozen=True):

@@ -14,11 +14,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mmframe.domain.views import Advice, BookTick, Inventory, MarketView, QuoteProposal, RiskVerdict, TradeTick
+    from mmframe.domain.views import (
+        Advice,
+        BookTick,
+        FillTick,
+        Inventory,
+        MarketView,
+        QuoteProposal,
+        RiskVerdict,
+        TradeTick,
+    )
 
     State = list[float]
     ProposeFunction = Callable[[Any, State, MarketView, Inventory, Advice, QuoteProposal], QuoteProposal]
     AssessFunction = Callable[[Any, State, MarketView, Inventory, Advice, QuoteProposal], RiskVerdict]
+    FillFunction = Callable[[Any, State, FillTick], None]
     TouchFunction = Callable[[Any, State, BookTick], None]
     TradeFunction = Callable[[Any, State, TradeTick], None]
     ReadFunction = Callable[[Any, State, int, BookTick], float]
@@ -27,31 +37,65 @@ __all__ = ["OptimizerRule", "RiskRule", "SignalRule"]
 
 
 class OptimizerRule:
-    """An optimizer from `function(params, state, view, inventory, advice, proposal) -> QuoteProposal`."""
+    """An optimizer from `function(params, state, view, inventory, advice, proposal) -> QuoteProposal`.
 
-    __slots__ = ("function", "params", "propose", "state")
+    Args:
+        function: The rule.
+        params: A NamedTuple of numbers.
+        state: Initial state.
+        on_fill: `(params, state, fill)`, called for each execution of ours in this market, or None.
+    """
+
+    __slots__ = ("fill_function", "function", "on_fill", "params", "propose", "state")
 
     propose: Callable[[MarketView, Inventory, Advice, QuoteProposal], QuoteProposal]
+    on_fill: Callable[[FillTick], None] | None
 
-    def __init__(self, function: ProposeFunction, params: Any, state: Sequence[float] = ()) -> None:
+    def __init__(
+        self,
+        function: ProposeFunction,
+        params: Any,
+        state: Sequence[float] = (),
+        *,
+        on_fill: FillFunction | None = None,
+    ) -> None:
         self.function = function
+        self.fill_function = on_fill
         self.params = params
         self.state = [float(value) for value in state]
         self.propose = partial(function, params, self.state)
+        self.on_fill = None if on_fill is None else partial(on_fill, params, self.state)
 
 
 class RiskRule:
-    """A risk control from `function(params, state, view, inventory, advice, proposal) -> RiskVerdict`."""
+    """A risk control from `function(params, state, view, inventory, advice, proposal) -> RiskVerdict`.
 
-    __slots__ = ("assess", "function", "params", "state")
+    Args:
+        function: The rule.
+        params: A NamedTuple of numbers.
+        state: Initial state. It is kept over a restart when the spec says `keeps_state`.
+        on_fill: `(params, state, fill)`, called for each execution of ours in this market, or None.
+    """
+
+    __slots__ = ("assess", "fill_function", "function", "on_fill", "params", "state")
 
     assess: Callable[[MarketView, Inventory, Advice, QuoteProposal], RiskVerdict]
+    on_fill: Callable[[FillTick], None] | None
 
-    def __init__(self, function: AssessFunction, params: Any, state: Sequence[float] = ()) -> None:
+    def __init__(
+        self,
+        function: AssessFunction,
+        params: Any,
+        state: Sequence[float] = (),
+        *,
+        on_fill: FillFunction | None = None,
+    ) -> None:
         self.function = function
+        self.fill_function = on_fill
         self.params = params
         self.state = [float(value) for value in state]
         self.assess = partial(function, params, self.state)
+        self.on_fill = None if on_fill is None else partial(on_fill, params, self.state)
 
 
 class SignalRule:

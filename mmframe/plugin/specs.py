@@ -27,6 +27,7 @@ __all__ = [
     "FeedSpec",
     "HistorySpec",
     "LLMProviderSpec",
+    "LimitFacts",
     "Mode",
     "OptimizerSpec",
     "RiskControlSpec",
@@ -136,6 +137,22 @@ class OptimizerSpec(ComponentSpec):
 
 
 @attrs.frozen(kw_only=True)
+class LimitFacts:
+    """What a person must know of one limit besides its unit, which its option tells.
+
+    Attributes:
+        scope: What is measured: `market`, `asset` (all markets with one base asset), `group` (all markets with one
+            quote asset) or `strategy`.
+        is_hard: It takes a side or everything away; a soft one makes smaller or moves further away.
+        is_latched: It holds until an operator resumes; otherwise it ends by itself.
+    """
+
+    scope: str = "market"
+    is_hard: bool = True
+    is_latched: bool = False
+
+
+@attrs.frozen(kw_only=True)
 class RiskControlSpec(ComponentSpec):
     """A risk control; one is built a market.
 
@@ -143,6 +160,9 @@ class RiskControlSpec(ComponentSpec):
         needs: Signals that it reads from `view.signals`.
         scope: What its HALT stops.
         reasons: Its own reason codes (from `Reason.PLUGIN` up) and their texts.
+        limits: Its options that are limits, and how each of them works.
+        keeps_state: The state of its rule outlives a restart, so that what it waits for is not forgotten by one. It is
+            saved whenever a limit begins or ends to bind, and at the end.
     """
 
     kind: ClassVar[ComponentKind] = ComponentKind.RISK_CONTROL
@@ -151,6 +171,8 @@ class RiskControlSpec(ComponentSpec):
     needs: tuple[str, ...] = ()
     scope: Scope = Scope.MARKET
     reasons: Mapping[int, str] = attrs.field(factory=dict)
+    limits: Mapping[str, LimitFacts] = attrs.field(factory=dict)
+    keeps_state: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -142,7 +142,7 @@ class _Builder:
             signals=tuple(signals),
             optimizers=tuple(map(NamedOptimizer, optimizer_names, optimizers)),
             risk_controls=tuple(
-                NamedRiskControl(name, built, control.spec.scope)
+                NamedRiskControl(name, built, control.spec.scope, keeps_state=control.spec.keeps_state)
                 for name, built, control in zip(control_names, controls, market.risk_controls, strict=False)
             ),
         )

@@ -19,7 +19,7 @@ from mmframe.domain.instrument import Instrument, InstrumentKind
 from mmframe.domain.kinds import Mode
 from mmframe.domain.market import MarketBatch, MessageKind, Side
 from mmframe.domain.orders import ALL_MARKETS, Action, Amend, Approved, OrderState, Replace, Submit
-from mmframe.domain.views import NEUTRAL_ADVICE, Advice, Inventory, MarketView
+from mmframe.domain.views import NEUTRAL_ADVICE, Advice, FillTick, Inventory, MarketView
 from mmframe.engine.gate import Gate, GateView, MarketGate
 from mmframe.engine.orders import OrderTracker, TrackedOrder
 from mmframe.engine.portfolio import MarketLedger
@@ -42,6 +42,7 @@ __all__ = [
     "gap",
     "make_advice",
     "make_batch",
+    "make_fill",
     "make_instrument",
     "make_inventory",
     "make_options",
@@ -91,6 +92,8 @@ def make_view(  # noqa: PLR0913 - each argument is one field of the view
     ask_size: float = 1.0,
     order_size: float = 0.01,
     now_ns: int = START_NS,
+    age_ns: int = 0,
+    lag_ns: int = 0,
     signals: tuple[float, ...] = (),
     instrument: Instrument | None = None,
 ) -> MarketView:
@@ -103,6 +106,8 @@ def make_view(  # noqa: PLR0913 - each argument is one field of the view
         ask_size: Size at the best ask.
         order_size: What the strategy file asks for.
         now_ns: Time of the decision.
+        age_ns: Since the newest message of the book was received.
+        lag_ns: Receive time minus exchange time of that message.
         signals: From `make_signals`.
         instrument: Gives tick and lot; by default `make_instrument()`.
 
@@ -123,34 +128,51 @@ def make_view(  # noqa: PLR0913 - each argument is one field of the view
         tick=grid.tick,
         lot=grid.lot,
         order_size=order_size,
+        age_ns=age_ns,
+        lag_ns=lag_ns,
         signals=signals,
     )
 
 
-def make_inventory(  # noqa: PLR0913 - each argument is one field of the inventory
-    position: float = 0.0,
-    *,
-    target: float = 0.0,
-    max_position: float = math.inf,
-    average_price: float = 0.0,
-    realised_pnl_quote: float = 0.0,
-    unrealised_pnl_quote: float = 0.0,
-    fees_quote: float = 0.0,
-    day_pnl_quote: float = 0.0,
-    total_notional_quote: float = 0.0,
-) -> Inventory:
-    """Return an inventory; flat, without limit and without profit unless told."""
-    return Inventory(
-        position=position,
-        target=target,
-        max_position=max_position,
-        average_price=average_price,
-        realised_pnl_quote=realised_pnl_quote,
-        unrealised_pnl_quote=unrealised_pnl_quote,
-        fees_quote=fees_quote,
-        day_pnl_quote=day_pnl_quote,
-        total_notional_quote=total_notional_quote,
-    )
+_FLAT = Inventory(
+    position=0.0,
+    target=0.0,
+    max_position=math.inf,
+    average_price=0.0,
+    realised_pnl_quote=0.0,
+    unrealised_pnl_quote=0.0,
+    fees_quote=0.0,
+    day_pnl_quote=0.0,
+    total_notional_quote=0.0,
+    net_notional_quote=0.0,
+    concentration=0.0,
+    market_count=1.0,
+    asset_position=0.0,
+    total_pnl_quote=0.0,
+    peak_pnl_quote=0.0,
+    day_peak_pnl_quote=0.0,
+    base_balance=math.nan,
+    quote_balance=math.nan,
+    open_orders=0.0,
+    orders_sent=0.0,
+    requests_sent=0.0,
+    fill_count=0.0,
+)
+
+
+def make_inventory(position: float = 0.0, **fields: float) -> Inventory:
+    """Return an inventory of the only market: flat, without limit, profit or known balances, with `fields` replaced.
+
+    Fields that follow from others are not filled in; the asset's position alone is the position unless told.
+    """
+    return _FLAT._replace(**{"position": position, "asset_position": position, **fields})
+
+
+def make_fill(
+    price: float = 100.0, size: float = 0.01, side: float = 1.0, *, now_ns: int = START_NS, mid: float = 0.0
+) -> FillTick:
+    """Return one of our executions, as a maker; the mid is the price unless told."""
+    return FillTick(now_ns=now_ns, price=price, size=size, side=side, mid=mid or price, is_maker=1.0)
 
 
 def make_advice(**fields: float) -> Advice:

@@ -116,6 +116,8 @@ def views(
             tick=grid.tick,
             lot=grid.lot,
             order_size=order_lots * grid.lot,
+            age_ns=age_ns % _LONGEST_AGE_NS,
+            lag_ns=age_ns % _LONGEST_AGE_NS - _LONGEST_AGE_NS // 2,
             signals=make_signals(**named),
         )
 
@@ -128,6 +130,9 @@ def inventories(*, instrument: Instrument | None = None) -> st.SearchStrategy[In
     money = st.one_of(st.just(0.0), st.floats(-1e9, 1e9))
     lots = st.one_of(st.just(0), st.integers(-100, 100), st.integers(-(10**9), 10**9))
     limits = st.one_of(st.just(math.inf), st.integers(1, 100), st.integers(1, 10**9))
+    notional = st.one_of(st.just(0.0), st.floats(0.0, 1e12))
+    balance = st.one_of(st.just(math.nan), st.just(0.0), st.floats(0.0, 1e9))
+    counts = st.integers(0, 100_000).map(float)
     return st.builds(
         Inventory,
         position=lots.map(lambda count: count * grid.lot),
@@ -138,7 +143,20 @@ def inventories(*, instrument: Instrument | None = None) -> st.SearchStrategy[In
         unrealised_pnl_quote=money,
         fees_quote=money,
         day_pnl_quote=money,
-        total_notional_quote=st.one_of(st.just(0.0), st.floats(0.0, 1e12)),
+        total_notional_quote=notional,
+        net_notional_quote=money,
+        concentration=st.floats(0.0, 1.0),
+        market_count=st.integers(1, 50).map(float),
+        asset_position=lots.map(lambda count: count * grid.lot),
+        total_pnl_quote=money,
+        peak_pnl_quote=money,
+        day_peak_pnl_quote=money,
+        base_balance=balance,
+        quote_balance=balance,
+        open_orders=counts,
+        orders_sent=counts,
+        requests_sent=counts,
+        fill_count=counts,
     )
 
 
@@ -184,6 +202,7 @@ def situations(
     return drawn.map(lambda parts: Situation(*parts[:3], _proposal(parts[3], parts[0], rounded=rounded)))
 
 
+_LONGEST_AGE_NS = 10_000_000_000
 _DISTANCES_TICKS = st.one_of(st.integers(0, 5), st.integers(0, 1_000_000))
 _ABSENCES = st.sampled_from((Reason.NOT_PROPOSED, Reason.WARMING_UP, Reason.POSITION_LIMIT, Reason.ONE_SIDED))
 

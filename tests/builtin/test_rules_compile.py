@@ -63,6 +63,8 @@ def situation(source):
         tick=0.01,
         lot=0.001,
         order_size=source.choice((0.1, 0.1, 0.1, 0.0)),
+        age_ns=source.randrange(5_000_000_000),
+        lag_ns=source.randrange(-1_000_000_000, 1_000_000_000),
         signals=Signals(abs(source.gauss(0.0, 0.03)) if source.random() < 0.8 else numbers(source), numbers(source)),
     )
     inventory = Inventory(
@@ -75,6 +77,19 @@ def situation(source):
         fees_quote=0.0,
         day_pnl_quote=source.uniform(-60.0, 60.0),
         total_notional_quote=source.uniform(0.0, 400.0),
+        net_notional_quote=source.uniform(-400.0, 400.0),
+        concentration=source.random(),
+        market_count=source.choice((1.0, 3.0)),
+        asset_position=source.choice((source.uniform(-1.5, 1.5), numbers(source))),
+        total_pnl_quote=source.uniform(-60.0, 60.0),
+        peak_pnl_quote=source.uniform(-60.0, 60.0),
+        day_peak_pnl_quote=source.uniform(0.0, 60.0),
+        base_balance=source.choice((1.0, math.nan)),
+        quote_balance=source.choice((1000.0, math.nan)),
+        open_orders=float(source.randrange(10)),
+        orders_sent=float(source.randrange(100)),
+        requests_sent=float(source.randrange(200)),
+        fill_count=float(source.randrange(20)),
     )
     quoted = source.random() < 0.8
     proposal = QuoteProposal(

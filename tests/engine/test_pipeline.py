@@ -12,6 +12,7 @@ from mmframe.domain.market import Touch
 from mmframe.domain.records import StageKind
 from mmframe.domain.views import NEUTRAL_ADVICE, QuoteProposal, Reason, RiskLevel, RiskVerdict
 from mmframe.engine.gate import MarketGate
+from mmframe.engine.limits import LimitLog
 from mmframe.engine.orders import OrderTracker
 from mmframe.engine.pipeline import Pipeline, StageFault
 from mmframe.engine.portfolio import MarketLedger
@@ -72,7 +73,7 @@ def pipeline(
             for index, answer in enumerate(controls)
         ),
     )
-    return Pipeline(settings, components, gate)
+    return Pipeline(settings, components, gate, LimitLog(0, [].append))
 
 
 def targets(*proposals, touch=TOUCH, **kwargs):
@@ -375,7 +376,7 @@ def test_the_smallest_value_is_rounded_up_to_the_grid():
         gate = MarketGate(
             settings, OrderTracker(0, acknowledge_timeout_ns=1, query_interval_ns=1), MarketLedger(instrument)
         )
-        made = Pipeline(settings, MarketPipeline(None, (), (), ()), gate)
+        made = Pipeline(settings, MarketPipeline(None, (), (), ()), gate, LimitLog(0, [].append))
 
         assert made._levels(1, lots * 0.01, -1) == [(1, lots)]
         assert made._levels(1, (lots - 1) * 0.01, -1) == []
