@@ -57,6 +57,9 @@ class StageKind(Enum):
 
     OPTIMIZER = "optimizer"
     ROUNDING = "rounding"
+    """Onto the grid, and off the touch."""
+    LADDER = "ladder"
+    """One quote a side becomes several; sizes are then the side's total."""
     RISK = "risk"
     ENGINE = "engine"
     """A precondition of the kernel: book state, halt, pause, unknown orders."""
@@ -76,6 +79,9 @@ class StageRecord(msgspec.Struct, frozen=True):
     level: int = 0
     """Of a risk control: its `RiskLevel`."""
     note: str = ""
+    bid_bound: str = ""
+    """The kernel's own limits that left less of the bid than was asked, with the figures, for people."""
+    ask_bound: str = ""
 
 
 class LadderLevel(msgspec.Struct, frozen=True):

@@ -27,8 +27,10 @@ from mmframe.domain.records import GateRejection
 from mmframe.errors import DomainError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
+    from mmframe.domain.instrument import Instrument
     from mmframe.domain.orders import Action
     from mmframe.engine.orders import OrderTracker
     from mmframe.engine.portfolio import MarketLedger
@@ -74,6 +76,7 @@ class MarketGate:
 
     __slots__ = (
         "_collar_bps",
+        "_limits",
         "_max_open_orders",
         "_max_order_lots",
         "_max_order_tick_lots",
@@ -95,6 +98,7 @@ class MarketGate:
         self.tracker = tracker
         self.ledger = ledger
         self.view = GateView()
+        self._limits = limits
         self._min_lots = instrument.min_size_lots
         self._max_order_lots = limits.max_order_lots
         self._max_order_tick_lots = _floor(limits.max_order_notional_quote, value)
@@ -135,6 +139,32 @@ class MarketGate:
             return cap
         by_value = limit // price_ticks
         return by_value if cap is None else min(cap, by_value)
+
+    def bound_text(self, side: Side, asked: Sequence[tuple[int, int]]) -> str:
+        """Return which limits leave less than the levels that were asked for and by how much, for people.
+
+        Args:
+            side: Of the levels.
+            asked: `(ticks, lots)`, within what `order_cap_lots` and `capacity_lots` are then to keep it.
+        """
+        texts = []
+        instrument, limits, lots = self.ledger.instrument, self._limits, [level_lots for _, level_lots in asked]
+        highest_ticks = max(ticks for ticks, _ in asked)
+        cap = self.order_cap_lots(highest_ticks)
+        if cap is not None and max(lots) > cap:
+            is_size = cap == self._max_order_lots
+            name = "max_order_size" if is_size else "max_order_notional_quote"
+            limit = instrument.size(cap) if is_size else limits.max_order_notional_quote
+            texts.append(_bound(f"{name} {limit}", instrument, cap, max(lots)))
+            lots = [min(level_lots, cap) for level_lots in lots]
+        capacity = self.capacity_lots(side)
+        if capacity is not None and sum(lots) > capacity:
+            position = self.ledger.position_lots if side == Side.BUY else -self.ledger.position_lots
+            is_size = self._max_position_lots is not None and capacity == max(0, self._max_position_lots - position)
+            name = "max_position" if is_size else "max_position_notional_quote"
+            limit = instrument.size(self._max_position_lots or 0) if is_size else limits.max_position_notional_quote
+            texts.append(_bound(f"{name} {limit}", instrument, capacity, sum(lots)))
+        return "; ".join(texts)
 
     def refusal(self, order: _Asked, now_ns: int) -> tuple[str, str] | None:
         """Return the limit that an order would break and the figures, or None."""
@@ -260,6 +290,11 @@ def approve_removal(action: Action) -> Approved:
         msg = f"action: expected a cancel or a query, was {type(action).__name__}"
         raise DomainError(msg, hint="what adds risk is approved by the gate of a running engine alone")
     return Approved(action, _SEAL)
+
+
+def _bound(limit: str, instrument: Instrument, left: int, asked: int) -> str:
+    size = instrument.size_text
+    return f"{limit} leaves {size(left)} of {size(asked)}, {size(asked - left)} less"
 
 
 def _floor(limit: Decimal | None, unit: Decimal) -> int | None:

@@ -88,7 +88,16 @@ class _Trace:
     def __init__(self) -> None:
         self.stages: list[StageRecord] = []
 
-    def add(self, kind: StageKind, name: str, quotes: QuoteProposal, *, level: int = 0, note: str = "") -> None:
+    def add(  # noqa: PLR0913 - the fields of a record
+        self,
+        kind: StageKind,
+        name: str,
+        quotes: QuoteProposal,
+        *,
+        level: int = 0,
+        note: str = "",
+        bounds: tuple[str, str] = ("", ""),
+    ) -> None:
         self.stages.append(
             StageRecord(
                 kind=kind,
@@ -101,6 +110,8 @@ class _Trace:
                 ask_reason=quotes.ask_reason,
                 level=level,
                 note=note,
+                bid_bound=bounds[0],
+                ask_bound=bounds[1],
             )
         )
 
@@ -159,7 +170,7 @@ class Pipeline:
         proposal = self._propose(view, inventory, advice)
         bids, asks, bid_reason, ask_reason = self._on_grid(proposal, touch)
         if self.trace is not None:
-            self._trace_levels(StageKind.ROUNDING, "rounding", bids, asks, bid_reason, ask_reason)
+            self._trace_grid(self.trace, bids, asks, bid_reason, ask_reason)
         level, scope, stage = 0, None, ""
         asked_bids, asked_asks = bids, asks
         if self._risk_controls and (bids or asks):
@@ -177,7 +188,15 @@ class Pipeline:
             if bids is not before_bids or asks is not before_asks:
                 self._limits.note("gate", _SHRINK if bids or asks else _CANCEL_ONLY, _POSITION_LIMIT, view.now_ns)
                 if self.trace is not None:
-                    self._trace_levels(StageKind.ENGINE, "gate limits", bids, asks, bid_reason, ask_reason)
+                    self.trace.add(
+                        StageKind.ENGINE,
+                        "gate limits",
+                        self._quotes(bids, asks, bid_reason, ask_reason),
+                        bounds=(
+                            self._gate.bound_text(_BUY, before_bids) if bids is not before_bids else "",
+                            self._gate.bound_text(_SELL, before_asks) if asks is not before_asks else "",
+                        ),
+                    )
         # A stage that changes nothing hands on the very same list.
         targets: Targets = _new(
             Targets,
@@ -388,11 +407,18 @@ class Pipeline:
         )
         return quotes
 
-    def _trace_levels(  # noqa: PLR0913, PLR0917 - a trace entry's fields
-        self, kind: StageKind, name: str, bids: _Levels, asks: _Levels, bid_reason: int, ask_reason: int
+    def _trace_grid(
+        self, trace: _Trace, bids: _Levels, asks: _Levels, bid_reason: int, ask_reason: int
     ) -> None:
-        if self.trace is not None:
-            self.trace.add(kind, name, self._quotes(bids, asks, bid_reason, ask_reason))
+        """Record what rounding made of the best quotes and, where there is one, what the ladder made of them."""
+        best = self._quotes(bids[:1], asks[:1], bid_reason, ask_reason)
+        trace.add(StageKind.ROUNDING, "rounding", best)
+        ladder = self._ladder
+        if ladder.levels > 1:
+            note = (
+                f"{ladder.levels} levels, {ladder.step_bps:g} bps apart, each {ladder.size_factor:g} x the one before"
+            )
+            trace.add(StageKind.LADDER, "ladder", self._quotes(bids, asks, bid_reason, ask_reason), note=note)
 
 
 _EXACT_COUNT = 2.0**53

@@ -266,6 +266,41 @@ def test_caps_say_what_the_gate_could_approve():
     assert Desk(max_position_lots=7, max_position_notional_quote=Decimal(500)).market.capacity_lots(Side.BUY) == 5
 
 
+@pytest.mark.parametrize(
+    ("limits", "position", "asked", "text"),
+    [
+        ({}, 0, [(100, 9)], ""),
+        ({"max_order_lots": 8}, 0, [(100, 8), (99, 9)], "max_order_size 8 leaves 8 of 9, 1 less"),
+        (
+            {"max_order_lots": 8, "max_order_notional_quote": Decimal(500)},
+            0,
+            [(100, 6)],
+            "max_order_notional_quote 500 leaves 5 of 6, 1 less",
+        ),
+        ({"max_position_lots": 10}, 7, [(99, 3), (98, 3)], "max_position 10 leaves 3 of 6, 3 less"),
+        ({"max_position_lots": 10}, 12, [(99, 3)], "max_position 10 leaves 0 of 3, 3 less"),
+        (
+            {"max_position_lots": 10, "max_position_notional_quote": Decimal(900)},
+            7,
+            [(99, 3)],
+            "max_position_notional_quote 900 leaves 2 of 3, 1 less",
+        ),
+        (
+            {"max_order_lots": 4, "max_position_lots": 10},
+            7,
+            [(99, 6)],
+            "max_order_size 4 leaves 4 of 6, 2 less; max_position 10 leaves 3 of 4, 1 less",
+        ),
+    ],
+    ids=["none", "size", "value", "position", "beyond", "position value", "both"],
+)
+def test_a_bound_names_the_limit_and_by_how_much_it_was_passed(limits, position, asked, text):
+    desk = Desk(**limits)
+    desk.ledger.position_lots = position
+
+    assert desk.market.bound_text(Side.BUY, asked) == text
+
+
 @pytest.mark.parametrize("limit", [Decimal("NaN"), Decimal("Infinity"), Decimal(-1)], ids=str)
 def test_a_limit_that_is_no_amount_is_refused(limit):
     with pytest.raises(DomainError, match="expected a finite amount"):

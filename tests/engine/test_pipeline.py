@@ -316,7 +316,21 @@ def test_the_trace_shows_every_stage_in_order_with_what_it_made():
     ]
     assert [stage.bid_size for stage in stages] == pytest.approx([5.0, 5.0, 5.0, 2.0, 1.0])
     assert (stages[3].level, stages[3].note) == (1, "position_limit")
+    assert stages[4].bid_bound == "max_position 1.00 leaves 1.00 of 2.00, 1.00 less"
+    assert stages[4].ask_bound == "max_position 1.00 leaves 1.00 of 5.00, 4.00 less"
     assert made.take_trace() == ()
+
+
+def test_the_trace_tells_rounding_from_the_ladder():
+    made = pipeline(quotes(), ladder=LadderSettings(levels=3, step_bps=10.0, size_factor=2.0))
+    made.start_trace()
+    made.targets(make_view(1.215, 1.217, instrument=TICK), make_inventory(), NEUTRAL_ADVICE, TOUCH)
+
+    _, rounding, ladder = made.take_trace()
+
+    assert (rounding.name, rounding.bid_size) == ("rounding", 5.0)
+    assert (ladder.kind, ladder.bid, ladder.bid_size) == (StageKind.LADDER, rounding.bid, pytest.approx(35.0))
+    assert ladder.note == "3 levels, 10 bps apart, each 2 x the one before"
 
 
 def test_a_plugins_own_reason_is_shown_as_its_number():
