@@ -14,6 +14,7 @@ from hypothesis.errors import HypothesisException
 
 from mmframe.domain.instrument import Instrument
 from mmframe.domain.kinds import Mode
+from mmframe.domain.views import FillTick
 from mmframe.errors import UsageError
 from mmframe.testing.builders import build_component, make_instrument
 from mmframe.testing.cases import CASES, ConformanceError
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
     from mmframe.plugin import ComponentSpec
+    from mmframe.testing.strategies import Situation
 
-__all__ = ["ComponentConformance", "case", "deep_size_bytes", "expect", "fail", "rule_faults"]
+__all__ = ["ComponentConformance", "case", "deep_size_bytes", "expect", "fail", "rule_faults", "tell_fill"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -147,6 +149,26 @@ def deep_size_bytes(component: object) -> int:
         total += sys.getsizeof(item)
         waiting.extend(gc.get_referents(item))
     return total
+
+
+def tell_fill(component: object, situation: Situation) -> None:
+    """Let a stage that learns from fills see one that fits a situation: our bid, or our ask, was taken."""
+    on_fill = getattr(component, "on_fill", None)
+    if on_fill is None:
+        return
+    view, inventory = situation.view, situation.inventory
+    is_buy = inventory.position <= inventory.target
+    price, size = (view.bid, view.bid_size) if is_buy else (view.ask, view.ask_size)
+    on_fill(
+        FillTick(
+            now_ns=view.now_ns,
+            price=price,
+            size=size or view.lot,
+            side=1.0 if is_buy else -1.0,
+            mid=view.mid,
+            is_maker=1.0,
+        )
+    )
 
 
 _FORBIDDEN_INSTRUCTIONS = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mmframe.domain.views import NEUTRAL_ADVICE, NO_QUOTE, QuoteProposal, Reason
 from mmframe.plugin import OptimizerRule, OptimizerSpec
-from mmframe.testing._check import ComponentConformance, case, expect, fail, rule_faults
+from mmframe.testing._check import ComponentConformance, case, expect, fail, rule_faults, tell_fill
 from mmframe.testing.builders import make_inventory, make_signals
 from mmframe.testing.clock import START_NS
 from mmframe.testing.conformance._edges import calm_view, edge_situations
@@ -97,6 +97,7 @@ class OptimizerConformance(ComponentConformance):
             optimizer = self.build()
             for situation in row:
                 optimizer.propose(*situation)
+                tell_fill(optimizer, situation)
                 unknown = situation.view._replace(
                     signals=make_signals(**dict.fromkeys(type(self).spec.needs, math.nan))
                 )
@@ -185,6 +186,8 @@ class OptimizerConformance(ComponentConformance):
         optimizer = self.build()
         if isinstance(optimizer, OptimizerRule):
             faults = list(rule_faults(optimizer.function, optimizer.params))
+            if optimizer.fill_function is not None:
+                faults += rule_faults(optimizer.fill_function, optimizer.params)
             if faults:
                 fail("MM-O10", was="; ".join(faults), expected="numbers and tuples only")
 
@@ -212,7 +215,11 @@ def _on_grid(proposal: QuoteProposal, view: MarketView) -> tuple[int, int]:
 
 def _run(optimizer: Optimizer, row: Sequence[Situation]) -> list[str]:
     # As text, so that NaN equals NaN; repr of a float is exact.
-    return [repr(optimizer.propose(*situation)) for situation in row]
+    answers = []
+    for situation in row:
+        answers.append(repr(optimizer.propose(*situation)))
+        tell_fill(optimizer, situation)
+    return answers
 
 
 def _is_number(value: object) -> bool:

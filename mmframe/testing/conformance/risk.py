@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mmframe.domain.views import NEUTRAL_ADVICE, Reason, RiskLevel, RiskVerdict
 from mmframe.plugin import RiskControlSpec, RiskRule
-from mmframe.testing._check import ComponentConformance, case, expect, fail, rule_faults
+from mmframe.testing._check import ComponentConformance, case, expect, fail, rule_faults, tell_fill
 from mmframe.testing.builders import make_signals
 from mmframe.testing.conformance._edges import edge_situations
 from mmframe.testing.strategies import Situation, situations
@@ -72,6 +72,7 @@ class RiskControlConformance(ComponentConformance):
             control = self.build()
             for situation in row:
                 verdict = control.assess(*situation)
+                tell_fill(control, situation)
                 looser = _looser(verdict, situation.proposal)
                 expect(
                     "MM-R02", not looser, was=f"{looser}: {verdict!r}", expected=f"not beyond {situation.proposal!r}"
@@ -113,6 +114,7 @@ class RiskControlConformance(ComponentConformance):
             control = self.build()
             for situation in row:
                 control.assess(*situation)
+                tell_fill(control, situation)
                 unknown = situation.view._replace(
                     signals=make_signals(**dict.fromkeys(type(self).spec.needs, math.nan))
                 )
@@ -161,6 +163,8 @@ class RiskControlConformance(ComponentConformance):
         control = self.build()
         if isinstance(control, RiskRule):
             faults = list(rule_faults(control.function, control.params))
+            if control.fill_function is not None:
+                faults += rule_faults(control.fill_function, control.params)
             if faults:
                 fail("MM-R09", was="; ".join(faults), expected="numbers and tuples only")
 
@@ -190,4 +194,8 @@ def _quoted(price: float, size: float) -> tuple[float, float] | None:
 
 def _run(control: RiskControl, row: Sequence[Situation]) -> list[str]:
     # As text, so that NaN equals NaN; repr of a float is exact.
-    return [repr(control.assess(*situation)) for situation in row]
+    answers = []
+    for situation in row:
+        answers.append(repr(control.assess(*situation)))
+        tell_fill(control, situation)
+    return answers
