@@ -28,6 +28,8 @@ __all__ = [
     "TwoScaleVolatilityOptions",
     "on_touch",
     "read",
+    "realised_volatility_rule",
+    "two_scale_volatility_rule",
 ]
 
 _SAMPLES_MAX = 1_000
@@ -216,17 +218,35 @@ def read(params: RealisedVolatilityParams, state: State, now_ns: int, tick: Book
     return value / mid if mid > 0.0 else nan
 
 
-def _build_realised(options: RealisedVolatilityOptions, context: BuildContext) -> SignalRule:  # noqa: ARG001 - the build signature
+def realised_volatility_rule(options: RealisedVolatilityOptions) -> SignalRule:
+    """Return the rule of `realised-volatility`.
+
+    Raises:
+        DomainError: If the window holds no move over the horizon, or too many samples.
+    """
     lag = max(1, round(options.horizon_s * 1_000.0 / options.sample_interval_ms))
     return _rule(options, lag=lag, lag_option="horizon_s", is_two_scale=False)
 
 
-def _build_two_scale(options: TwoScaleVolatilityOptions, context: BuildContext) -> SignalRule:  # noqa: ARG001 - the build signature
+def two_scale_volatility_rule(options: TwoScaleVolatilityOptions) -> SignalRule:
+    """Return the rule of `two-scale-volatility`.
+
+    Raises:
+        DomainError: If the slow scale is no longer than the fast one, or the window does not fit.
+    """
     lag = round(options.slow_s * 1_000.0 / options.sample_interval_ms)
     if lag < _LAG_MIN_OF_TWO_SCALES:
         msg = f"slow_s: expected at least 2 sample intervals of {options.sample_interval_ms} ms, was {options.slow_s} s"
         raise DomainError(msg, hint="make the slow scale longer or sample_interval_ms shorter")
     return _rule(options, lag=lag, lag_option="slow_s", is_two_scale=True)
+
+
+def _build_realised(options: RealisedVolatilityOptions, context: BuildContext) -> SignalRule:  # noqa: ARG001 - the build signature
+    return realised_volatility_rule(options)
+
+
+def _build_two_scale(options: TwoScaleVolatilityOptions, context: BuildContext) -> SignalRule:  # noqa: ARG001 - the build signature
+    return two_scale_volatility_rule(options)
 
 
 def _rule(
