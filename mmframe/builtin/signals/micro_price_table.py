@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 import msgspec
 
+from mmframe.builtin.calibration.replay import played
 from mmframe.domain.market import MessageKind, Touch
 from mmframe.errors import DomainError
 
@@ -36,6 +37,8 @@ _STATES_MAX = 300
 _ROUNDS_MAX = 2_000
 _TERM_MIN_TICKS = 1e-9
 """The series of later moves ends when the next term is below this in every state."""
+
+_TRADES = frozenset({MessageKind.TRADE, MessageKind.OFF_BOOK_TRADE})
 
 _Counts = dict[int, dict[int, float]]
 
@@ -94,35 +97,26 @@ def state_of(touch: Touch, *, imbalance_buckets: int, spreads: int) -> int:
     return (spread - 1) * imbalance_buckets + min(bucket, imbalance_buckets - 1)
 
 
-def touches_of(history: History, book: Book, *, market: int = 0) -> Iterator[Touch | None]:
+def touches_of(history: History, book: Book, *, market: int = 0, limit_ns: int | None = None) -> Iterator[Touch | None]:
     """Yield the touch of one market after each change of it; None where continuity was lost or there is no touch.
 
     Args:
         history: The recording.
         book: An empty book to play it into.
         market: Index of the market in the history.
+        limit_ns: Read so much of the recording only, counted from the market's first message.
 
     Raises:
         DataError: If a row of the recording cannot be read.
     """
-    is_synced, last = False, None
-    for batch in history.batches():
-        if batch.market != market:
+    last = None
+    for batch, index, is_synced in played(history, book, market=market, limit_ns=limit_ns):
+        if batch.kinds[index] in _TRADES:
             continue
-        for index, kind in enumerate(batch.kinds):
-            if kind == MessageKind.GAP:
-                is_synced = False
-            elif kind == MessageKind.SNAPSHOT:
-                is_synced = True
-                book.clear()
-            elif kind != MessageKind.DELTA:
-                continue
-            if is_synced:
-                book.apply(batch.sides, batch.ticks, batch.lots, batch.offsets[index], batch.offsets[index + 1])
-            touch = _quotable(book.touch()) if is_synced else None
-            if touch != last:
-                yield touch
-                last = touch
+        touch = _quotable(book.touch()) if is_synced else None
+        if touch != last:
+            yield touch
+            last = touch
 
 
 def calibrate_micro_price(
