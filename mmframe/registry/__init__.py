@@ -1,6 +1,6 @@
 """From a strategy file to a plan: discovery, loading and composition; imports what the file names, nothing else."""
 
-from mmframe.registry.compose import CheckedComponent, CheckReport, check, compose, compose_venue
+from mmframe.registry.compose import CheckedComponent, CheckReport, check, compose, compose_history, compose_venue
 from mmframe.registry.discovery import InstalledPlugin
 from mmframe.registry.registry import LoadedPlugin, Registry, ResolvedComponent
 
@@ -13,5 +13,6 @@ __all__ = [
     "ResolvedComponent",
     "check",
     "compose",
+    "compose_history",
     "compose_venue",
 ]

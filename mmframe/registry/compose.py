@@ -15,9 +15,9 @@ from mmframe.domain.kinds import Mode
 from mmframe.domain.orders import ALL_MARKETS
 from mmframe.plugin.specs import ComponentKind, OptimizerSpec, RiskControlSpec, VenueSpec
 from mmframe.registry.build import build, build_venue, venue_question
-from mmframe.registry.resolve import ResolvedStrategy, RunChoices, resolve, resolve_venue
+from mmframe.registry.resolve import ResolvedStrategy, RunChoices, resolve, resolve_history, resolve_venue
 from mmframe.runtime.clocks import SystemClock, VirtualClock
-from mmframe.runtime.plan import RUNS_FOLDER, JournalPlan, Plan, Provenance, VenuePlan
+from mmframe.runtime.plan import RUNS_FOLDER, HistoryPlan, JournalPlan, Plan, Provenance, VenuePlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mmframe.engine.settings import EngineSettings
     from mmframe.ports import Clock
 
-__all__ = ["CheckReport", "CheckedComponent", "check", "compose", "compose_venue"]
+__all__ = ["CheckReport", "CheckedComponent", "check", "compose", "compose_history", "compose_venue"]
 
 _JOURNAL_SUFFIX = ".journal"
 _NS_PER_S = 1_000_000_000
@@ -172,6 +172,32 @@ def compose_venue(path: Path, *, blocked: frozenset[str] = frozenset(), clock: C
         venue=build_venue(resolved, clock),
         clock=clock,
         journal=None if journal is None else resolved.file.directory / journal,
+    )
+
+
+def compose_history(path: Path, *, blocked: frozenset[str] = frozenset()) -> HistoryPlan:
+    """Return the recorded data of a strategy file alone, opened as a backtest would replay them.
+
+    Mistakes in the file that do not concern the history or the markets are passed over: what is measured on the data
+    may be what the file still lacks.
+
+    Raises:
+        ConfigErrors: With every problem that concerns the history.
+        PluginError: If the one thing wrong is the history's plugin.
+        DataError: If the data are none that it reads.
+    """
+    resolved = resolve_history(path, blocked=blocked)
+    history = resolved.history
+    if history is None:
+        msg = "a history without problems was found"
+        raise AssertionError(msg)
+    return HistoryPlan(
+        name=resolved.file.strategy.name,
+        strategy_file=path,
+        directory=resolved.file.directory,
+        instruments=resolved.instruments,
+        use=history.found.use,
+        history=build(resolved, VirtualClock(), with_sinks=False).history,
     )
 
 

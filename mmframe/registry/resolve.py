@@ -43,6 +43,7 @@ __all__ = [
     "RunChoices",
     "resolve",
     "resolve_feed",
+    "resolve_history",
     "resolve_venue",
 ]
 
@@ -59,6 +60,11 @@ _CONCERNS_FEED = re.compile(
     r"|markets\[\d+\](\.(instrument|tick_size|lot_size|venue_symbol))?"
 )
 """Keys without which the feed cannot be built."""
+_CONCERNS_HISTORY = re.compile(
+    r"schema|strategy(\.name)?|plugins\b.*|history\b.*|markets"
+    r"|markets\[\d+\](\.(instrument|tick_size|lot_size|venue_symbol))?"
+)
+"""Keys without which the history cannot be built."""
 
 
 @attrs.frozen
@@ -269,6 +275,28 @@ def resolve_feed(path: Path, *, blocked: frozenset[str] = frozenset()) -> Resolv
     return _part(resolver, grids, feed=feed)
 
 
+def resolve_history(path: Path, *, blocked: frozenset[str] = frozenset()) -> ResolvedStrategy:
+    """Return of a strategy file its history and its instruments alone: for tools that only look at recorded data.
+
+    Mistakes elsewhere in the file are passed over, and so is what is missing there.
+
+    Raises:
+        ConfigErrors: With every problem that concerns the history.
+        PluginError: If the one thing wrong is a plugin that cannot be used.
+    """
+    file, found = read_strategy_file(path)
+    problems = found.only(lambda key: _CONCERNS_HISTORY.fullmatch(key) is not None)
+    resolver = _Resolver(file, problems, _registry(file, blocked), Mode.BACKTEST)
+    history = resolver.history()
+    sources = [] if history is None else [history]
+    grids = resolve_instruments(file.markets, sources, problems, is_complete=history is not None)
+    problems.raise_if_any()
+    if history is None or None in grids:
+        # Something is missing for a reason that only the whole list of problems explains.
+        found.raise_if_any()
+    return _part(resolver, grids, history=history)
+
+
 def _registry(file: StrategyFile, blocked: frozenset[str]) -> Registry:
     return Registry(
         blocked=blocked | frozenset(file.plugins.disable),
@@ -281,6 +309,7 @@ def _part(
     grids: tuple[Instrument | None, ...],
     *,
     feed: ParsedComponent | None = None,
+    history: ParsedComponent | None = None,
     venue: ParsedComponent | None = None,
 ) -> ResolvedStrategy:
     return ResolvedStrategy(
@@ -292,7 +321,7 @@ def _part(
         duration_ns=None,
         markets=(),
         feed=feed,
-        history=None,
+        history=history,
         venue=venue,
         sinks=(),
         instruments=tuple(grid for grid in grids if grid is not None),

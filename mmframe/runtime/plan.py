@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mmframe.engine.settings import EngineSettings, MarketPipeline
     from mmframe.ports import Clock, Feed, History, Sink, Venue
 
-__all__ = ["RUNS_FOLDER", "JournalPlan", "Plan", "Provenance", "VenuePlan"]
+__all__ = ["RUNS_FOLDER", "HistoryPlan", "JournalPlan", "Plan", "Provenance", "VenuePlan"]
 
 RUNS_FOLDER = "mmframe-runs"
 """The folder beside a strategy file for what its runs leave behind: journals, the kill switch."""
@@ -106,3 +106,20 @@ class VenuePlan:
     venue: Venue
     clock: Clock
     journal: Path | None
+
+
+@attrs.frozen
+class HistoryPlan:
+    """The recorded data of a strategy alone: for tools that measure them and run nothing.
+
+    Attributes:
+        directory: The strategy file's folder; absolute.
+        use: `plugin/component`.
+    """
+
+    name: str
+    strategy_file: Path
+    directory: Path
+    instruments: tuple[Instrument, ...]
+    use: str
+    history: History
