@@ -58,7 +58,9 @@ _OPTIONS = {
     },
 }
 
-_VIEW = make_view(signals=make_signals(volatility=0.01, relative_depth=0.9))
+_VIEW = make_view(
+    signals=make_signals(volatility=0.01, relative_depth=0.9, imbalance=0.2, manipulation=0.0, spike_flag=0.0)
+)
 _INVENTORY = make_inventory(position=0.5, max_position=1.0)
 _PROPOSAL = QuoteProposal(99.95, 0.2, 100.05, 0.2, 0, 0)
 _TICK = BookTick(START_NS, 99.99, 1.0, 100.01, 1.0, 100.0)

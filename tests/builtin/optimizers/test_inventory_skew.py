@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mmframe.builtin.optimizers.inventory_skew import INVENTORY_SKEW, InventorySkewOptions
 from mmframe.domain.views import NEUTRAL_ADVICE, QuoteProposal, Reason
+from mmframe.errors import DomainError
 from mmframe.testing import build_component, make_inventory, make_view
 from mmframe.testing.strategies import situations
 
@@ -58,6 +59,36 @@ def test_size_skew_shrinks_only_the_side_that_adds(position, sizes):
     assert (moved.bid_size, moved.ask_size) == pytest.approx(sizes)
 
 
+@pytest.mark.parametrize(
+    ("position", "sizes"),
+    [
+        pytest.param(0.5, (0.4 * math.exp(-0.5), 0.4), id="long, as in the example: 0.24261"),
+        pytest.param(-0.5, (0.4, 0.4 * math.exp(-0.5)), id="short"),
+        pytest.param(0.0, (0.4, 0.4), id="on target"),
+        pytest.param(50.0, (0.4 * math.exp(-50.0), 0.4), id="beyond the full position too"),
+    ],
+)
+def test_sizes_may_shrink_exponentially_with_each_order_held(position, sizes):
+    inventory = make_inventory(position=position, max_position=1.0)
+
+    moved = skewed(view=make_view(order_size=0.1), inventory=inventory, size_decay_per_order=0.1)
+
+    assert (moved.bid_size, moved.ask_size) == pytest.approx(sizes)
+
+
+def test_an_exponential_size_without_an_order_size_is_nothing():
+    moved = skewed(view=make_view()._replace(order_size=0.0), size_decay_per_order=0.1)
+
+    assert (moved.bid_size, moved.bid_reason, moved.ask_size) == (0.0, Reason.INVENTORY, 0.4)
+
+
+def test_sizes_shrink_in_one_way_only():
+    with pytest.raises(DomainError) as caught:
+        InventorySkewOptions(size_skew=0.5, size_decay_per_order=0.1)
+
+    assert caught.value.message == "size_decay_per_order: expected 0 beside size_skew, was 0.1"
+
+
 def test_a_side_that_shrinks_to_nothing_says_inventory():
     moved = skewed(inventory=make_inventory(position=1.0, max_position=1.0), size_skew=1.0)
 
@@ -93,10 +124,11 @@ def test_bad_input_gives_no_quote_and_its_reason(fields, position, reason):
 
 
 @settings(max_examples=100)
-@given(situations(), st.floats(0.0, 1_000.0), st.floats(0.0, 1.0))
-def test_it_adds_no_size_keeps_the_distance_and_leans_the_right_way(situation, skew_bps, size_skew):
+@given(situations(), st.floats(0.0, 1_000.0), st.floats(0.0, 1.0), st.booleans())
+def test_it_adds_no_size_keeps_the_distance_and_leans_the_right_way(situation, skew_bps, size_skew, exponential):
     view, inventory, advice, before = situation
-    rule = build_component(INVENTORY_SKEW, InventorySkewOptions(skew_bps=skew_bps, size_skew=size_skew))
+    sizes = {"size_decay_per_order": size_skew} if exponential else {"size_skew": size_skew}
+    rule = build_component(INVENTORY_SKEW, InventorySkewOptions(skew_bps=skew_bps, **sizes))
 
     after = rule.propose(view, inventory, advice, before)
 
