@@ -68,6 +68,8 @@ class MarketStatus(msgspec.Struct, frozen=True):
     """Base units traded so far, both sides."""
     quote_asset: str = ""
     unvalued_fees: dict[str, Decimal] = {}
+    is_paused: bool = False
+    """The operator paused it, alone or with the strategy."""
 
 
 class RunStatus(msgspec.Struct, frozen=True):
@@ -85,6 +87,8 @@ class RunStatus(msgspec.Struct, frozen=True):
     halt_reason: str
     advice: tuple[str, ...] = ()
     """One line an adviser."""
+    is_paused: bool = False
+    """The operator paused the whole strategy."""
 
 
 class RunResult(msgspec.Struct, frozen=True):

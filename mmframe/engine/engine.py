@@ -306,6 +306,8 @@ class Engine:
             market.halt_reason = halt_reason
         for index in state.paused_markets:
             self._market_of(index).is_paused = True
+        for index in state.killed_markets:
+            self._market_of(index).is_killed = True
         self.is_halted = self._has_halted()
 
     # What can be asked.
@@ -390,9 +392,17 @@ class Engine:
         """Return SHA-256 over every decision, approved action and fill so far."""
         return self._hash.hexdigest()
 
-    def unresolved_ids(self) -> tuple[str, ...]:
-        """Return the client ids of all orders that are not final."""
-        return tuple(client_id for market in self._markets for client_id in market.tracker.live)
+    def unresolved_ids(self, market: int = ALL_MARKETS) -> tuple[str, ...]:
+        """Return the client ids of all orders that are not final, or of those in one market."""
+        markets = self._markets if market == ALL_MARKETS else (self._market_of(market),)
+        return tuple(client_id for each in markets for client_id in each.tracker.live)
+
+    def is_stopped_by_operator(self, market: int = ALL_MARKETS) -> bool:
+        """Tell whether a pause or a kill of the strategy, or of one market, is in force."""
+        if market == ALL_MARKETS:
+            return self.is_paused or self.is_killed
+        each = self._market_of(market)
+        return each.is_paused or each.is_killed
 
     def state(self) -> EngineState:
         """Return what must outlive the process besides orders and fills."""
@@ -408,6 +418,7 @@ class Engine:
             is_paused=self.is_paused,
             market_halts=halts if any(halts) else (),
             paused_markets=tuple(market.index for market in self._markets if market.is_paused),
+            killed_markets=tuple(market.index for market in self._markets if market.is_killed),
             other_day_start_pnl_quote=day_starts,
             peaks_pnl_quote={quote: group.peaks for quote, group in self._groups.items()},
             risk_states={name: tuple(values) for name, values in self._kept_states.items()},
@@ -425,6 +436,7 @@ class Engine:
             markets=tuple(self._market_status(market) for market in self._markets),
             is_halted=self.is_halted,
             halt_reason=self._gate.halt_reason or "; ".join(m.halt_reason for m in self._markets if m.halt_reason),
+            is_paused=self.is_paused,
         )
 
     # Decisions.
@@ -691,8 +703,12 @@ class Engine:
     def _on_command(self, event: OperatorCommand) -> None:
         now_ns = event.receive_ns
         if event.command is Command.KILL:
-            self.is_killed = True
-            self._halt(None, f"killed: {event.reason or 'by the operator'}", now_ns)
+            market = None if event.market == ALL_MARKETS else self._market_of(event.market)
+            if market is None:
+                self.is_killed = True
+            else:
+                market.is_killed = True
+            self._halt(market, f"killed: {event.reason or 'by the operator'}", now_ns)
         elif event.market == ALL_MARKETS:
             self._on_strategy_command(event.command, now_ns)
         else:
@@ -711,12 +727,15 @@ class Engine:
             for group in self._groups.values():
                 group.forget_peaks()
             for market in self._markets:
-                self._on_market_command(command, market, now_ns)
+                # A market that was killed by itself is named to be released.
+                if not market.is_killed:
+                    self._on_market_command(command, market, now_ns)
 
     def _on_market_command(self, command: Command, market: EngineMarket, now_ns: int) -> None:
         market.is_paused = command is Command.PAUSE
         if command is Command.RESUME and not self.is_killed:
             market.halt_reason = ""
+            market.is_killed = False
             market.limits.end(_HALT_STAGE, now_ns)
             market.consecutive_faults = 0
         self.is_halted = self._has_halted()
@@ -834,6 +853,7 @@ class Engine:
             volume=instrument.size(ledger.volume_lots),
             quote_asset=instrument.quote,
             unvalued_fees=dict(ledger.unvalued_fees),
+            is_paused=self.is_paused or market.is_paused,
         )
 
 

@@ -55,6 +55,7 @@ class EngineMarket:
 
     Attributes:
         due_ns: When the next decision is due.
+        is_killed: By the operator, who has to name it to release it.
         is_paused: By the operator.
         needs_pull: The book stopped being quotable, so that the requote interval does not apply.
         is_pulling: An order that should not rest could not be cancelled yet because a request for it is under way.
@@ -98,6 +99,7 @@ class EngineMarket:
         "halt_reason",
         "index",
         "instrument",
+        "is_killed",
         "is_paused",
         "is_pulling",
         "last_decision_ns",
@@ -167,6 +169,7 @@ class EngineMarket:
         self.last_decision_ns = -(10**18)
         self.needs_pull = False
         self.is_pulling = False
+        self.is_killed = False
         self.is_paused = False
         self.halt_reason = ""
         self.consecutive_faults = 0

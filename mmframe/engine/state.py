@@ -30,6 +30,8 @@ class EngineState(msgspec.Struct, frozen=True):
     """Latched HALTs of single markets, in market order; empty for one that is not halted."""
     paused_markets: tuple[int, ...] = ()
     """Markets that the operator paused by themselves."""
+    killed_markets: tuple[int, ...] = ()
+    """Markets that the operator killed by themselves; each has its halt too."""
     other_day_start_pnl_quote: dict[str, Decimal] = {}
     """Total profit when the day began, by every other quote asset."""
     peaks_pnl_quote: dict[str, tuple[float, float]] = {}
@@ -71,5 +73,5 @@ class RestoredRun(msgspec.Struct, frozen=True):
 
     def released(self) -> RestoredRun:
         """Return the run without its halts and its kill: a person has looked into them."""
-        state = msgspec.structs.replace(self.state, halt_reason="", is_killed=False, market_halts=())
+        state = msgspec.structs.replace(self.state, halt_reason="", is_killed=False, market_halts=(), killed_markets=())
         return msgspec.structs.replace(self, state=state)

@@ -979,3 +979,23 @@ def test_an_order_that_came_to_the_venue_after_the_cancel_all_is_cancelled_as_so
     assert news(ask.client_id, OrderStatus.CANCELED, Request.STREAM) == []
     news(bid.client_id, OrderStatus.CANCELED, Request.CANCEL)
     assert not made.engine.has_live_orders
+
+
+def test_a_market_that_was_killed_stays_so_until_it_is_named(bench):
+    engine, _ = two_markets(bench)
+    now_ns = 1_800_000_000 * SECOND_NS
+    show_books(engine, now_ns)
+
+    engine.handle(OperatorCommand(Command.KILL, now_ns, market=1, reason="delisted"))
+    engine.handle(OperatorCommand(Command.RESUME, now_ns))
+    engine.decide(now_ns + SECOND_NS)
+
+    again, _ = two_markets(bench)
+    again.restore(RestoredRun(engine.state(), (), ()))
+    for each in (engine, again):
+        assert (each.is_stopped_by_operator(0), each.is_stopped_by_operator(1)) == (False, True)
+        assert each.state().market_halts == ("", "killed: delisted")
+        assert not each.is_halted
+    engine.handle(OperatorCommand(Command.RESUME, now_ns + SECOND_NS, market=1))
+    assert engine.state().market_halts == ()
+    assert engine.state().killed_markets == ()
