@@ -128,6 +128,9 @@ class Submit(msgspec.Struct, frozen=True, gc=False, tag="submit"):
     size_lots: int
     time_in_force: TimeInForce = TimeInForce.GTC
     is_post_only: bool = True
+    is_reduce_only: bool = False
+    """May only make our position smaller: the gate judges it by its own rules, and a venue that knows positions is told
+    the same."""
 
 
 class Amend(msgspec.Struct, frozen=True, gc=False, tag="amend"):
@@ -188,9 +191,16 @@ Action = Submit | Amend | Replace | Cancel | CancelAll | QueryOrder | QueryOpenO
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
+_NOT_REDUCE_ONLY = b',"is_reduce_only":false}'
+
+
 def action_bytes(action: Action) -> bytes:
-    """Return the canonical encoding of an action: the same action gives the same bytes in every process."""
-    return _encoder.encode(action)
+    """Return the canonical encoding of an action: the same action gives the same bytes in every process.
+
+    A plain order leaves `is_reduce_only` away, so that the hashes of runs from before it existed still compare.
+    """
+    encoded = _encoder.encode(action)
+    return encoded.removesuffix(_NOT_REDUCE_ONLY) + b"}" if encoded.endswith(_NOT_REDUCE_ONLY) else encoded
 
 
 class _Seal:

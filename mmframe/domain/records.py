@@ -31,6 +31,8 @@ class Command(Enum):
     """Quote again; also releases a latched HALT."""
     KILL = "kill"
     """Cancel everything and never quote again in this run."""
+    LIQUIDATE = "liquidate"
+    """Halt, cancel everything and close the positions slice by slice; goes on with a liquidation that was paused."""
 
 
 class OperatorCommand(msgspec.Struct, frozen=True, tag="operator"):

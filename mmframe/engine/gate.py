@@ -2,6 +2,9 @@
 
 It reserves the worst case (position + open + in flight + unknown + being cancelled) before anything is sent. What takes
 risk away, a cancel, is never refused.
+
+Reduce-only orders have a lane of their own, which the engine opens for the moment of one order: it is the one way to
+take, stays open during a HALT, and lets nothing pass that could make a position larger or turn it around.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from mmframe.domain.orders import (
     QueryOrder,
     Replace,
     Submit,
+    TimeInForce,
 )
 from mmframe.domain.records import GateRejection
 from mmframe.errors import DomainError
@@ -50,11 +54,13 @@ class GateView:
         is_tradable: The book is in sync, not stale, has both sides, is not crossed, and the venue is up.
         refusal: Why it is not tradable; empty when it is.
         mid_half_ticks: Best bid + best ask, in ticks.
+        close_cap_bps: How far from the mid a reduce-only order may reach now; None while no position is being closed.
     """
 
     is_tradable: bool = False
     refusal: str = "no book yet"
     mid_half_ticks: int = 0
+    close_cap_bps: float | None = None
 
 
 class _Asked(NamedTuple):
@@ -176,6 +182,34 @@ class MarketGate:
             or self._refused_for_repeats(order.side, now_ns)
         )
 
+    def refusal_to_close(self, order: Submit) -> tuple[str, str] | None:
+        """Return the rule that a reduce-only order would break and the figures, or None.
+
+        Its size and every other order of ours on its side, whatever its state, must fit into the position: then no
+        outcome of any of them can make the position larger or turn it around.
+        """
+        cap_bps = self.view.close_cap_bps
+        if cap_bps is None:
+            return ("reduce_only", "no position is being closed here")
+        if not self.view.is_tradable:
+            return ("book", self.view.refusal)
+        if order.is_post_only or order.time_in_force is TimeInForce.GTC:
+            return ("reduce_only", "expected an order that takes at once or ends")
+        position = self.ledger.position_lots
+        room = (position if order.side == Side.SELL else -position) - self.tracker.reserved_lots(order.side)
+        if order.size_lots > room:
+            detail = f"{order.side.name.lower()} {order.size_lots} lots, position {position}, room {max(0, room)}"
+            return ("reduce_only", detail)
+        mid = self.view.mid_half_ticks
+        if abs(2 * order.price_ticks - mid) * _BPS > cap_bps * mid:
+            detail = f"price {order.price_ticks} ticks, mid {mid / 2} ticks, limit {cap_bps} bps"
+            return ("price_cap_bps", detail)
+        return self._refused_alone(order.price_ticks, order.size_lots)
+
+    def close_cap_bps(self, cap_bps: float) -> float:
+        """Return how far from the mid a reduce-only order may reach: the collar binds it too."""
+        return min(cap_bps, self._collar_bps)
+
     def _refused_alone(self, price_ticks: int, lots: int) -> tuple[str, str] | None:
         if price_ticks <= 0 or lots < self._min_lots:
             return ("order", f"price {price_ticks} ticks, size {lots} lots; smallest is {self._min_lots}")
@@ -233,11 +267,12 @@ class Gate:
         max_orders_per_second: Of all markets together; cancels and queries are not counted.
     """
 
-    __slots__ = ("_rate_index", "_rate_times_ns", "halt_reason", "markets", "refused_count")
+    __slots__ = ("_rate_index", "_rate_times_ns", "halt_reason", "is_killed", "markets", "refused_count")
 
     def __init__(self, markets: tuple[MarketGate, ...], *, max_orders_per_second: int) -> None:
         self.markets = markets
         self.halt_reason = ""
+        self.is_killed = False
         self.refused_count = 0
         self._rate_times_ns = [-_SECOND_NS] * max_orders_per_second
         self._rate_index = 0
@@ -255,9 +290,13 @@ class Gate:
         return Approved(action, _SEAL)
 
     def _refusal(self, action: Submit | Amend | Replace, now_ns: int) -> tuple[str, str] | None:
+        market = self.markets[action.market]
+        if isinstance(action, Submit) and action.is_reduce_only:
+            if self.is_killed:
+                return ("halted", self.halt_reason)
+            return market.refusal_to_close(action) or self._refused_for_rate(now_ns)
         if self.halt_reason:
             return ("halted", self.halt_reason)
-        market = self.markets[action.market]
         if isinstance(action, Submit):
             asked = _Asked(action.side, action.price_ticks, action.size_lots)
         else:
@@ -274,10 +313,12 @@ class Gate:
             else:
                 # Two orders: no venue makes a replace atomic, so both can fill.
                 asked = _Asked(order.side, action.price_ticks, action.size_lots, action.client_id, reserved)
-        refusal = market.refusal(asked, now_ns)
-        if refusal is None and now_ns - self._rate_times_ns[self._rate_index] < _SECOND_NS:
+        return market.refusal(asked, now_ns) or self._refused_for_rate(now_ns)
+
+    def _refused_for_rate(self, now_ns: int) -> tuple[str, str] | None:
+        if now_ns - self._rate_times_ns[self._rate_index] < _SECOND_NS:
             return ("max_orders_per_second", f"{len(self._rate_times_ns)} in the last second")
-        return refusal
+        return None
 
 
 def approve_removal(action: Action) -> Approved:

@@ -18,9 +18,10 @@ _HOLD_NS = 1_000_000_000
 class _Binding:
     """A limit that binds."""
 
-    __slots__ = ("began_ns", "decisions", "last_ns", "level", "reason")
+    __slots__ = ("began_ns", "decisions", "is_latched", "last_ns", "level", "reason")
 
-    def __init__(self, level: int, reason: int, now_ns: int) -> None:
+    def __init__(self, level: int, reason: int, now_ns: int, *, is_latched: bool) -> None:
+        self.is_latched = is_latched
         self.level = level
         self.reason = reason
         self.began_ns = now_ns
@@ -49,7 +50,9 @@ class LimitLog:
         self.has_news = False
         self.has_bound = False
 
-    def note(self, stage: str, level: int, reason: int, now_ns: int, *, detail: str = "") -> None:
+    def note(  # noqa: PLR0913 - one keyword for each thing that a record tells
+        self, stage: str, level: int, reason: int, now_ns: int, *, detail: str = "", is_latched: bool = False
+    ) -> None:
         """Take down that a limit binds at this moment.
 
         Args:
@@ -58,6 +61,7 @@ class LimitLog:
             reason: Why: a `Reason` or a component's own code.
             now_ns: The moment.
             detail: Figures, for people.
+            is_latched: It binds until `end` is called, told again or not.
         """
         binding = self._active.get(stage)
         if binding is not None:
@@ -67,23 +71,28 @@ class LimitLog:
                 binding.decisions += 1
                 return
             self._end(stage, binding, now_ns)
-        self._active[stage] = _Binding(level, reason, now_ns)
+        self._active[stage] = _Binding(level, reason, now_ns, is_latched=is_latched)
         self.has_bound = self.has_news = True
         self._emit(LimitRecord(self._market, stage, level, reason, now_ns, now_ns, 1, is_over=False, detail=detail))
+
+    def tell(self, stage: str, level: int, reason: int, now_ns: int, detail: str) -> None:
+        """Take down what a limit did at this moment, once; it begins and ends nothing."""
+        self.has_news = True
+        self._emit(LimitRecord(self._market, stage, level, reason, now_ns, now_ns, 1, is_over=True, detail=detail))
 
     def expire(self, now_ns: int) -> None:
         """End what has not bound for a while."""
         for stage, binding in list(self._active.items()):
-            if now_ns - binding.last_ns >= _HOLD_NS:
+            if now_ns - binding.last_ns >= _HOLD_NS and not binding.is_latched:
                 self._end(stage, binding, now_ns)
 
-    def end(self, stage: str, now_ns: int) -> None:
-        """End a latched limit that was released."""
+    def end(self, stage: str, now_ns: int, *, detail: str = "") -> None:
+        """End a latched limit that was released, or that has done its work."""
         binding = self._active.get(stage)
         if binding is not None:
-            self._end(stage, binding, now_ns)
+            self._end(stage, binding, now_ns, detail)
 
-    def _end(self, stage: str, binding: _Binding, now_ns: int) -> None:
+    def _end(self, stage: str, binding: _Binding, now_ns: int, detail: str = "") -> None:
         del self._active[stage]
         self.has_news = True
         self.has_bound = bool(self._active)
@@ -97,5 +106,6 @@ class LimitLog:
                 now_ns,
                 binding.decisions,
                 is_over=True,
+                detail=detail,
             )
         )

@@ -21,6 +21,7 @@ from mmframe.domain.orders import (
     Replace,
     Request,
     Submit,
+    TimeInForce,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class TrackedOrder:
         cancel_refusals: Cancels that were refused.
         cancel_again_ns: Not before then is another cancel sent, after several were refused.
         move_refusals: Changes in a row that the venue refused.
+        is_immediate: It takes at once or ends: nothing of it ever rests, so it is never moved or cancelled.
     """
 
     __slots__ = (
@@ -82,6 +84,7 @@ class TrackedOrder:
         "ends_as",
         "filled_lots",
         "has_been_open",
+        "is_immediate",
         "last_query_ns",
         "market",
         "move_refusals",
@@ -123,6 +126,7 @@ class TrackedOrder:
         self.cancel_refusals = 0
         self.cancel_again_ns = 0
         self.move_refusals = 0
+        self.is_immediate = False
 
     def __repr__(self) -> str:
         return (
@@ -147,7 +151,7 @@ class TrackedOrder:
     def is_resting(self) -> bool:
         """Tell whether the order rests and no request for it is under way, so that it can be changed."""
         state = self.state
-        return (state is _OPEN or state is _PARTIALLY_FILLED) and self.ends_as is None
+        return (state is _OPEN or state is _PARTIALLY_FILLED) and self.ends_as is None and not self.is_immediate
 
     @property
     def will_rest(self) -> bool:
@@ -164,8 +168,9 @@ class TrackedOrder:
 
     @property
     def is_in_flight(self) -> bool:
-        """Tell whether an answer is awaited."""
-        return self.state in _IN_FLIGHT
+        """Tell whether an answer is awaited; of an immediate order its end."""
+        state = self.state
+        return state in _IN_FLIGHT or (self.is_immediate and state is not _UNKNOWN)
 
 
 class OrderTracker:
@@ -251,6 +256,7 @@ class OrderTracker:
         """Take a new order as SENT."""
         self.revision += 1
         order = TrackedOrder(self.market, action.client_id, action.side, action.price_ticks, action.size_lots)
+        order.is_immediate = action.time_in_force is not TimeInForce.GTC
         self.live[action.client_id] = order
         self.submitted_count += 1
         self._requested(order, OrderState.SENT, now_ns)

@@ -35,6 +35,8 @@ _ONE_SIDED = int(Reason.ONE_SIDED)
 _STRATEGY = Scope.STRATEGY
 _SHRINK = int(RiskLevel.SHRINK)
 _CANCEL_ONLY = int(RiskLevel.CANCEL_ONLY)
+_HALT = int(RiskLevel.HALT)
+_LIQUIDATE = int(RiskLevel.LIQUIDATE)
 _POSITION_LIMIT = int(Reason.POSITION_LIMIT)
 
 _new = tuple.__new__
@@ -73,11 +75,29 @@ class Targets(NamedTuple):
     level: int = 0
     halt_scope: Scope | None = None
     halt_stage: str = ""
+    halt_code: int = 0
+    """Why `halt_stage` halts: its own code."""
+    liquidates: str = ""
+    """The risk control that asks for positions to be closed; the engine knows its terms."""
+    liquidation_code: int = 0
 
     @classmethod
     def none(cls, reason: int) -> Targets:
         """Return 'no quotes' for one reason."""
         return cls([], [], reason, reason, is_bid_limited=False, is_ask_limited=False)
+
+
+class _Asked(NamedTuple):
+    """What of a chain of risk controls goes beyond the quotes; the last fields of `Targets`."""
+
+    scope: Scope | None = None
+    stage: str = ""
+    code: int = 0
+    liquidates: str = ""
+    liquidation_code: int = 0
+
+
+_NOTHING_ASKED = _Asked()
 
 
 class _Trace:
@@ -120,6 +140,7 @@ class Pipeline:
     """One market's stages, bound once so that a decision only calls."""
 
     __slots__ = (
+        "_can_liquidate",
         "_gate",
         "_ladder",
         "_limits",
@@ -148,6 +169,7 @@ class Pipeline:
         self._ladder = settings.ladder
         self._optimizers = tuple((named.name, named.optimizer.propose) for named in components.optimizers)
         self._risk_controls = tuple((named, named.control.assess) for named in components.risk_controls)
+        self._can_liquidate = any(named.liquidation is not None for named in components.risk_controls)
         self._gate = gate
         self._limits = limits
         self.trace: _Trace | None = None
@@ -171,10 +193,11 @@ class Pipeline:
         bids, asks, bid_reason, ask_reason = self._on_grid(proposal, touch)
         if self.trace is not None:
             self._trace_grid(self.trace, bids, asks, bid_reason, ask_reason)
-        level, scope, stage = 0, None, ""
+        level, asked = 0, _NOTHING_ASKED
         asked_bids, asked_asks = bids, asks
-        if self._risk_controls and (bids or asks):
-            bids, asks, bid_reason, ask_reason, level, scope, stage = self._assess(
+        if self._risk_controls and (bids or asks or self._can_liquidate):
+            # A position is closed whether or not there is something to quote.
+            bids, asks, bid_reason, ask_reason, level, asked = self._assess(
                 view, inventory, advice, bids, asks, bid_reason, ask_reason
             )
         if self._gate.has_caps:
@@ -200,7 +223,7 @@ class Pipeline:
         # A stage that changes nothing hands on the very same list.
         targets: Targets = _new(
             Targets,
-            (bids, asks, bid_reason, ask_reason, bids is not asked_bids, asks is not asked_asks, level, scope, stage),
+            (bids, asks, bid_reason, ask_reason, bids is not asked_bids, asks is not asked_asks, level, *asked),
         )
         return targets
 
@@ -289,8 +312,8 @@ class Pipeline:
         asks: _Levels,
         bid_reason: int,
         ask_reason: int,
-    ) -> tuple[_Levels, _Levels, int, int, int, Scope | None, str]:
-        strongest, scope, stage = 0, None, ""
+    ) -> tuple[_Levels, _Levels, int, int, int, _Asked]:
+        strongest, asked = 0, _NOTHING_ASKED
         quotes = self._quotes(bids, asks, bid_reason, ask_reason)
         for named, assess in self._risk_controls:
             try:
@@ -307,29 +330,33 @@ class Pipeline:
                         bid_reason = int(reason)
                     if not asks and quotes.ask_size:
                         ask_reason = int(reason)
-                    if level > strongest or (level >= RiskLevel.HALT and named.scope is not scope is not _STRATEGY):
-                        strongest, stage = int(level), named.name
-                        scope = named.scope if level >= RiskLevel.HALT else None
+                    strongest = max(strongest, int(level))
+                    if level >= _HALT:
+                        asked = _stronger(asked, named, int(level), int(reason))
                     quotes = self._quotes(bids, asks, bid_reason, ask_reason)
                     if level:
                         self._limits.note(named.name, int(level), int(reason), view.now_ns)
             except StageFault as fault:
-                fault.scope = _wider(scope, fault.scope)
+                fault.scope = _wider(asked.scope, fault.scope)
                 raise
             except Exception as error:
                 detail = f"{type(error).__name__}: {error}"
-                raise StageFault(named.name, StageKind.RISK, detail, _wider(scope, named.scope)) from error
+                raise StageFault(named.name, StageKind.RISK, detail, _wider(asked.scope, named.scope)) from error
             if self.trace is not None:
                 self.trace.add(
                     StageKind.RISK, named.name, quotes, level=int(level), note=_reason_note(int(reason), is_same)
                 )
-        return bids, asks, bid_reason, ask_reason, strongest, scope, stage
+        return bids, asks, bid_reason, ask_reason, strongest, asked
 
     def _tightened(
         self, named: NamedRiskControl, quotes: QuoteProposal, verdict: RiskVerdict, bids: _Levels, asks: _Levels
     ) -> tuple[_Levels, _Levels]:
-        if not 0 <= verdict.level <= RiskLevel.HALT:
+        if not 0 <= verdict.level <= _LIQUIDATE:
             raise StageFault(named.name, StageKind.RISK, f"expected a RiskLevel, was {verdict.level!r}", named.scope)
+        if verdict.level == _LIQUIDATE and named.liquidation is None:
+            raise StageFault(
+                named.name, StageKind.RISK, "asked for a liquidation, and its spec has no terms for one", named.scope
+            )
         if verdict.level >= RiskLevel.CANCEL_ONLY:
             return [], []
         return (
@@ -407,9 +434,7 @@ class Pipeline:
         )
         return quotes
 
-    def _trace_grid(
-        self, trace: _Trace, bids: _Levels, asks: _Levels, bid_reason: int, ask_reason: int
-    ) -> None:
+    def _trace_grid(self, trace: _Trace, bids: _Levels, asks: _Levels, bid_reason: int, ask_reason: int) -> None:
         """Record what rounding made of the best quotes and, where there is one, what the ladder made of them."""
         best = self._quotes(bids[:1], asks[:1], bid_reason, ask_reason)
         trace.add(StageKind.ROUNDING, "rounding", best)
@@ -423,6 +448,24 @@ class Pipeline:
 
 _EXACT_COUNT = 2.0**53
 """Beyond so many ticks or lots a float is not exact; no order is near it."""
+
+
+def _stronger(asked: _Asked, named: NamedRiskControl, level: int, code: int) -> _Asked:
+    """Return what the chain asks for, this control's verdict included.
+
+    Of two HALTs the wider one counts, of two liquidations the one that halts, else the first. A liquidation that does
+    not halt leaves another control's HALT as it is.
+    """
+    terms = named.liquidation
+    if level == _LIQUIDATE and terms is not None:
+        latched = terms.scope if terms.is_latched else None
+        if not asked.liquidates or (latched is not None and asked.scope is None):
+            asked = asked._replace(liquidates=named.name, liquidation_code=code)
+    else:
+        latched = named.scope if level == _HALT else None
+    if latched is not None and latched is not asked.scope is not _STRATEGY:
+        asked = asked._replace(scope=latched, stage=named.name, code=code)
+    return asked
 
 
 def _wider(scope: Scope | None, other: Scope) -> Scope:

@@ -11,7 +11,10 @@ import attrs
 from mmframe.domain.kinds import OnOpenOrders, OnPosition, Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mmframe.domain.instrument import Instrument
+    from mmframe.domain.liquidation import LiquidationTerms
     from mmframe.ports import Book, Optimizer, RiskControl, Signal
 
 __all__ = [
@@ -163,12 +166,19 @@ class NamedOptimizer:
 
 @attrs.frozen
 class NamedRiskControl:
-    """A built risk control, its name, what its HALT stops, and whether its `state` outlives a restart."""
+    """A built risk control, its name, what its HALT stops, and whether its `state` outlives a restart.
+
+    Attributes:
+        liquidation: How positions are closed when it asks for that; None when it may not.
+        reasons: Texts of its own reason codes.
+    """
 
     name: str
     control: RiskControl
     scope: Scope = Scope.MARKET
     keeps_state: bool = False
+    liquidation: LiquidationTerms | None = None
+    reasons: Mapping[int, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mmframe import ports
     from mmframe.domain.findings import Finding
     from mmframe.domain.instrument import Instrument
+    from mmframe.domain.liquidation import LiquidationTerms
     from mmframe.plugin.context import BuildContext
 
 __all__ = [
@@ -163,6 +164,8 @@ class RiskControlSpec(ComponentSpec):
         limits: Its options that are limits, and how each of them works.
         keeps_state: The state of its rule outlives a restart, so that what it waits for is not forgotten by one. It is
             saved whenever a limit begins or ends to bind, and at the end.
+        liquidation: Returns from its options how positions are closed when its verdict is LIQUIDATE; None for a control
+            that never asks for that, whose LIQUIDATE would be a fault.
     """
 
     kind: ClassVar[ComponentKind] = ComponentKind.RISK_CONTROL
@@ -173,6 +176,7 @@ class RiskControlSpec(ComponentSpec):
     reasons: Mapping[int, str] = attrs.field(factory=dict)
     limits: Mapping[str, LimitFacts] = attrs.field(factory=dict)
     keeps_state: bool = False
+    liquidation: Callable[[Any], LiquidationTerms] | None = None
 
 
 @attrs.frozen(kw_only=True)

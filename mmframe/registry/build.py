@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from mmframe.domain.findings import Finding
+    from mmframe.domain.liquidation import LiquidationTerms
     from mmframe.ports import Book, Clock, Feed, Venue
     from mmframe.registry.resolve import ParsedComponent, ParsedMarket, ResolvedStrategy
 
@@ -142,10 +143,27 @@ class _Builder:
             signals=tuple(signals),
             optimizers=tuple(map(NamedOptimizer, optimizer_names, optimizers)),
             risk_controls=tuple(
-                NamedRiskControl(name, built, control.spec.scope, keeps_state=control.spec.keeps_state)
+                NamedRiskControl(
+                    name,
+                    built,
+                    control.spec.scope,
+                    keeps_state=control.spec.keeps_state,
+                    liquidation=self._terms(control),
+                    reasons=control.spec.reasons,
+                )
                 for name, built, control in zip(control_names, controls, market.risk_controls, strict=False)
             ),
         )
+
+    def _terms(self, control: ParsedComponent) -> LiquidationTerms | None:
+        """Return how a risk control closes positions; terms that cannot be are a problem of its options."""
+        if control.spec.liquidation is None:
+            return None
+        try:
+            return control.spec.liquidation(control.options)  # type: ignore[no-any-return] # as its spec says
+        except DomainError as error:
+            self._refused(control, error)
+            return None
 
     def make(self, component: ParsedComponent, market: int = ALL_MARKETS, book: Book | None = None) -> Any:
         """Return a built component, or None after reporting why there is none."""
