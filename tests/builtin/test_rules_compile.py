@@ -4,6 +4,7 @@ import math
 import random
 from collections import namedtuple
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,16 @@ import pytest
 from mmframe.builtin.optimizers import OPTIMIZERS
 from mmframe.builtin.risk import RISK_CONTROLS
 from mmframe.builtin.signals import SIGNALS
-from mmframe.domain.views import NEUTRAL_ADVICE, BookTick, Inventory, MarketView, QuoteProposal, TradeTick
+from mmframe.domain.views import (
+    NEUTRAL_ADVICE,
+    Advice,
+    BookTick,
+    FillTick,
+    Inventory,
+    MarketView,
+    QuoteProposal,
+    TradeTick,
+)
 from mmframe.plugin import OptimizerRule, RiskRule, SignalRule
 from mmframe.testing import START_NS, ReferenceBook, build_component, make_options
 
@@ -29,20 +39,62 @@ OPTIONS = {
         "max_daily_loss_quote": Decimal(50),
     },
     "spread-floor": {"min_spread_bps": 12.0},
-    "inventory-skew": {"size_skew": 0.5},
-    "avellaneda-stoikov": {"decay_per_bps": 0.3, "inventory_std_orders": 3.0},
-    "glft": {"decay_per_bps": 0.3, "arrival_rate_per_s": 0.5, "inventory_std_orders": 3.0},
-    "cartea-jaimungal": {"decay_per_bps": 0.3, "arrival_rate_per_s": 0.5, "inventory_std_orders": 3.0},
+    "fee-floor": {"maker_fee_bps": 2.0},
 }
-Signals = namedtuple("Signals", ["volatility", "relative_depth"])  # noqa: PYI024 - made at run time, as in a run
+BPS = {"decay_per_bps": 0.3}
+PRICE = {"decay_per_price": 50.0}
+RATE = {"arrival_rate_per_s": 0.5}
+COSTS = {"maker_fee_bps": -0.5, "adverse_move_bps": 3.0, "max_orders": 7}
+STD = {"inventory_std_orders": 3.0}
+FORMS = {
+    "avellaneda-stoikov": (
+        {**BPS, **STD},
+        {**PRICE, **COSTS, "risk_aversion": 0.1, "horizon": "session"},
+        {**PRICE, "risk_aversion": 0.0},
+        {**BPS, "risk_aversion": 0.1, "horizon": "infinite"},
+        {**PRICE, **COSTS, "risk_aversion": 0.1, "horizon": "infinite", "discount_per_s": 0.01},
+    ),
+    "glft": (
+        {**BPS, **RATE, **STD},
+        {**BPS, **RATE, "risk_aversion": 0.1, "drift_per_s": 0.01},
+        {**PRICE, **RATE, "risk_aversion": 0.0, "method": "exact"},
+        {**BPS, **RATE, **COSTS, "risk_aversion": 0.1, "method": "exact"},
+        {**BPS, **RATE, **COSTS, **STD, "method": "exact"},
+    ),
+    "cartea-jaimungal": (
+        {**PRICE, **RATE, **COSTS, "running_penalty_per_s": 2e-5},
+        {**PRICE, **RATE, "running_penalty_per_s": 2e-5, "terminal_penalty": 5e-4, "horizon": "session"},
+        {**BPS, **RATE, **STD, "horizon": "rolling"},
+    ),
+    "touch": (
+        {"mode": "penny", "min_touch_size": Decimal("0.3")},
+        {"mode": "join", "apply": "never-worse"},
+        {"mode": "step-back", "step_back_bps": 2.0, "apply": "never-better"},
+    ),
+    "inventory-skew": (
+        {"size_skew": 0.5},
+        {"size_decay_per_order": 0.1},
+    ),
+}
+"""Of rules whose options lead through different branches."""
+BOOK = ReferenceBook()
+# One class for all calls: numba compiles anew for each class of the tuple.
+Signals = namedtuple(  # noqa: PYI024 - made at run time, as in a run
+    "Signals", ["volatility", "relative_depth", "imbalance", "manipulation", "spike_flag"]
+)
 
 
 def rules(specs, rule_class):
     built = [
-        (spec, build_component(spec, make_options(spec, OPTIONS.get(spec.name)), book=ReferenceBook()))
+        (f"{spec.name}-{place}" if place else spec.name, build_component(spec, make_options(spec, form), book=BOOK))
         for spec in specs
+        for place, form in enumerate(forms(spec))
     ]
-    return [pytest.param(rule, id=spec.name) for spec, rule in built if isinstance(rule, rule_class)]
+    return [pytest.param(rule, id=name) for name, rule in built if isinstance(rule, rule_class)]
+
+
+def forms(spec):
+    return FORMS.get(spec.name) or (OPTIONS.get(spec.name),)
 
 
 def numbers(source):
@@ -54,7 +106,7 @@ def situation(source):
     bid = source.uniform(90.0, 110.0)
     ask = bid + source.uniform(0.01, 1.0)
     view = MarketView(
-        now_ns=START_NS,
+        now_ns=START_NS + source.randrange(-5_000_000_000, 60_000_000_000),
         bid=bid,
         bid_size=source.choice((0.0, source.random())),
         ask=ask,
@@ -65,7 +117,13 @@ def situation(source):
         order_size=source.choice((0.1, 0.1, 0.1, 0.0)),
         age_ns=source.randrange(5_000_000_000),
         lag_ns=source.randrange(-1_000_000_000, 1_000_000_000),
-        signals=Signals(abs(source.gauss(0.0, 0.03)) if source.random() < 0.8 else numbers(source), numbers(source)),
+        signals=Signals(
+            volatility=abs(source.gauss(0.0, 0.03)) if source.random() < 0.8 else numbers(source),
+            relative_depth=source.choice((source.uniform(0.0, 3.0), numbers(source))),
+            imbalance=source.choice((source.uniform(-1.0, 1.0),) * 4 + (math.nan,)),
+            manipulation=source.choice((0.0, 0.0, 0.0, 1.0, math.nan)),
+            spike_flag=source.choice((0.0, 0.0, 0.0, 1.0)),
+        ),
     )
     inventory = Inventory(
         position=source.choice((source.uniform(-1.5, 1.5), numbers(source))),
@@ -100,27 +158,54 @@ def situation(source):
         0 if quoted else 2,
         0,
     )
-    return view, inventory, NEUTRAL_ADVICE, proposal
+    return view, inventory, source.choice((NEUTRAL_ADVICE, advice(source, view.now_ns))), proposal
+
+
+def advice(source, now_ns):
+    return Advice(
+        bid_spread_multiplier=source.uniform(0.5, 5.0),
+        ask_spread_multiplier=source.uniform(0.5, 5.0),
+        size_multiplier=source.choice((0.0, 0.5, 1.0, 2.0)),
+        skew_bps=source.choice((source.uniform(-20.0, 20.0), numbers(source))),
+        position_scale=source.choice((1.0, 1.0, 0.5)),
+        pause=source.choice((0.0,) * 9 + (1.0,)),
+        confidence=source.uniform(0.3, 1.0),
+        valid_until_ns=now_ns,
+    )
+
+
+translated = lru_cache(maxsize=None)(numba.njit)
+"""The function under numba, once for all forms of a rule."""
 
 
 def compiled(rule, function):
     """Return the function under numba, on a state and parameters of its own."""
-    return numba.njit(function), np.array(rule.state or [0.0])
+    return translated(function), np.array(rule.state or [0.0])
 
 
 @pytest.mark.parametrize("rule", rules(OPTIMIZERS, OptimizerRule) + rules(RISK_CONTROLS, RiskRule))
 def test_a_stage_gives_the_same_quotes_compiled(rule):
     source = random.Random(1)
     native, state = compiled(rule, rule.function)
+    native_fill = rule.fill_function and translated(rule.fill_function)
     python = rule.propose if isinstance(rule, OptimizerRule) else rule.assess
 
     for _ in range(CALLS):
         arguments = situation(source)
+        if native_fill and source.random() < 0.2:
+            fill = fill_of(source, arguments[0])
+            rule.on_fill(fill)
+            native_fill(rule.params, state, fill)
 
         expected, was = python(*arguments), native(rule.params, state, *arguments)
 
         assert tuple(was) == pytest.approx(tuple(expected), rel=0.0, abs=0.0, nan_ok=True)
-        assert list(state[: len(rule.state)]) == pytest.approx(rule.state, rel=0.0, abs=0.0, nan_ok=True)
+        assert np.array_equal(state[: len(rule.state)], rule.state, equal_nan=True)
+
+
+def fill_of(source, view):
+    side = source.choice((1.0, -1.0))
+    return FillTick(view.now_ns, view.bid if side > 0.0 else view.ask, source.uniform(0.0, 0.5), side, view.mid, 1.0)
 
 
 @pytest.mark.parametrize("rule", rules(SIGNALS, SignalRule))
