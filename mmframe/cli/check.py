@@ -82,7 +82,7 @@ def _ladder(settings: MarketSettings) -> str:
     ladder = settings.ladder
     if ladder.levels == 1:
         return "one order a side"
-    return f"{ladder.levels} orders a side, {ladder.step_bps:g} bps apart, each {ladder.size_factor:g} x the one before"
+    return f"{ladder.levels} orders a side, {ladder.spacing}"
 
 
 def _limits_text(instrument: Instrument, limits: GateLimits) -> str:

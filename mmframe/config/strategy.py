@@ -152,6 +152,12 @@ class MarketConfig:
         """Return the size of the largest level, base units."""
         return self.table.order_size * max(Decimal(1), _factor(self.ladder) ** (self.ladder.levels - 1))
 
+    @property
+    def ladder_reach_bps(self) -> float:
+        """Return the distance from the best level of a side to the last, in bps of the best level's price."""
+        ladder = self.ladder
+        return ladder.step_bps * sum(ladder.step_factor**step for step in range(ladder.levels - 1))
+
     def limit_path(self, table: str, key: str) -> KeyPath:
         """Return the place of one key of a limit table."""
         return (*self.limit_paths.get(f"{table}.{key}", (table,)), key)
@@ -618,6 +624,13 @@ def _check_market(market: MarketConfig, problems: Problems) -> None:
     if gate.max_open_orders < 2 * ladder.levels:
         was = f"expected at least {2 * ladder.levels}, {ladder.levels} on each side, was {gate.max_open_orders}"
         problems.add(market.limit_path("gate", "max_open_orders"), was, hint="raise it or lower ladder.levels")
+    reach_bps = market.ladder_reach_bps
+    if reach_bps >= gate.price_collar_bps:
+        was = f"expected the last of {ladder.levels} levels closer than gate.price_collar_bps = "
+        was += f"{gate.price_collar_bps:g} bps, was {reach_bps:g} bps from the best one"
+        key = "step_bps" if ladder.step_factor == 1.0 else "step_factor"
+        hint = "the gate would refuse it always: lower levels, step_bps or step_factor"
+        problems.add(market.limit_path("ladder", key), was, hint=hint)
     if (table.tick_size is None) != (table.lot_size is None):
         present, absent = ("tick_size", "lot_size") if table.lot_size is None else ("lot_size", "tick_size")
         problems.add((*market.path, absent), f"missing, expected beside {present}", hint=f"add it, or remove {present}")

@@ -79,9 +79,21 @@ class LadderTable:
     """`[ladder]`: several orders a side."""
 
     levels: int = option(help="Orders a side.", default=1, minimum=1, maximum=20)
-    step_bps: float = option(help="Distance between levels.", default=5.0, above=0.0, unit="bps")
+    step_bps: float = option(
+        help="Distance between levels; with a step_factor, between the best two.", default=5.0, above=0.0, unit="bps"
+    )
+    step_factor: float = option(
+        help="Each distance between two levels relative to the one before it: 1 spaces them evenly, 2 at 1, 3, 7, 15 "
+        "steps from the best.",
+        default=1.0,
+        minimum=1.0,
+        maximum=10.0,
+    )
     size_factor: float = option(
-        help="Size of a level relative to the one before it.", default=1.0, above=0.0, maximum=10.0
+        help="Size of a level relative to the one before it; sizes that fall as e^(-a x level) have e^-a here.",
+        default=1.0,
+        above=0.0,
+        maximum=10.0,
     )
 
 

@@ -150,6 +150,7 @@ class Pipeline:
         "_optimizers",
         "_price_bound",
         "_risk_controls",
+        "_rungs",
         "_size_bound",
         "_tick",
         "trace",
@@ -167,6 +168,7 @@ class Pipeline:
         self._price_bound = _EXACT_COUNT * instrument.tick
         self._size_bound = _EXACT_COUNT * instrument.lot
         self._ladder = settings.ladder
+        self._rungs = settings.ladder.rungs
         self._optimizers = tuple((named.name, named.optimizer.propose) for named in components.optimizers)
         self._risk_controls = tuple((named, named.control.assess) for named in components.risk_controls)
         self._can_liquidate = any(named.liquidation is not None for named in components.risk_controls)
@@ -293,9 +295,9 @@ class Pipeline:
             return [(best_ticks, lots)] if is_placeable else []
         step = max(1, round(best_ticks * ladder.step_bps / 10_000.0))
         levels: _Levels = []
-        for index in range(ladder.levels):
-            ticks = best_ticks + direction * step * index
-            level_lots = floor(lots * ladder.size_factor**index + _GRID_TOLERANCE)
+        for steps, share in self._rungs:
+            ticks = best_ticks + direction * int(step * steps + 0.5)
+            level_lots = floor(lots * share + _GRID_TOLERANCE)
             if self._is_placeable(ticks, level_lots):
                 levels.append((ticks, level_lots))
         return levels
@@ -440,9 +442,7 @@ class Pipeline:
         trace.add(StageKind.ROUNDING, "rounding", best)
         ladder = self._ladder
         if ladder.levels > 1:
-            note = (
-                f"{ladder.levels} levels, {ladder.step_bps:g} bps apart, each {ladder.size_factor:g} x the one before"
-            )
+            note = f"{ladder.levels} levels, {ladder.spacing}"
             trace.add(StageKind.LADDER, "ladder", self._quotes(bids, asks, bid_reason, ask_reason), note=note)
 
 

@@ -37,13 +37,30 @@ class LadderSettings:
 
     Attributes:
         levels: Orders a side, >= 1.
-        step_bps: Distance between levels, in bps of the best level's price.
+        step_bps: Distance from the best level to the second, in bps of the best level's price.
+        step_factor: Each further distance between two levels relative to the one before it, >= 1.
         size_factor: Size of a level relative to the one before it.
     """
 
     levels: int = 1
     step_bps: float = 5.0
+    step_factor: float = 1.0
     size_factor: float = 1.0
+
+    @property
+    def rungs(self) -> tuple[tuple[float, float], ...]:
+        """Return of each level its distance from the best one, in first steps, and its size relative to it."""
+        rungs, distance = [], 0.0
+        for level in range(self.levels):
+            rungs.append((distance, self.size_factor**level))
+            distance += self.step_factor**level
+        return tuple(rungs)
+
+    @property
+    def spacing(self) -> str:
+        """Return in words how far apart the levels are and how their sizes go."""
+        steps = "" if self.step_factor == 1.0 else f", each step {self.step_factor:g} x the one before"
+        return f"{self.step_bps:g} bps apart{steps}, each {self.size_factor:g} x the one before"
 
 
 @attrs.frozen

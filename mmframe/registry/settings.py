@@ -100,7 +100,10 @@ def _market_settings(
         limits=limits,
         target_position_lots=target_lots,
         ladder=LadderSettings(
-            levels=market.ladder.levels, step_bps=market.ladder.step_bps, size_factor=market.ladder.size_factor
+            levels=market.ladder.levels,
+            step_bps=market.ladder.step_bps,
+            step_factor=market.ladder.step_factor,
+            size_factor=market.ladder.size_factor,
         ),
         reconcile=ReconcileSettings(
             price_tolerance_ticks=market.reconcile.price_tolerance_ticks,

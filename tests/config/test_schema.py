@@ -21,8 +21,9 @@ EXAMPLES = sorted((TESTS.parent / "examples").glob("*/strategy.toml"))
 
 NEEDS_MORE_THAN_ONE_TABLE = {
     "build-crashed", "build-refused", "faults-contradict", "feed-missing", "grid-contradicts-feed", "grid-half",
-    "grid-missing", "history-missing", "instrument-unknown", "limit-below-ladder", "limit-below-lot",
-    "limit-below-order", "limit-below-target", "limit-of-open-orders-below-ladder", "live-on-simulated-venue",
+    "grid-missing", "history-missing", "instrument-unknown", "ladder-beyond-the-collar", "limit-below-ladder",
+    "limit-below-lot", "limit-below-order", "limit-below-target", "limit-of-open-orders-below-ladder",
+    "live-on-simulated-venue",
     "live-on-virtual-feed", "live-without-limits", "market-twice", "minimum-off-the-grid", "optimizer-missing",
     "options-contradict", "order-size-below-minimum", "order-size-off-the-grid", "port-not-satisfied",
     "requote-after-expiry", "secret-file-missing", "secret-variable-unset", "signal-missing", "signal-of-a-built-in",

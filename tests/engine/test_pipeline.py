@@ -3,8 +3,9 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
+import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmframe.domain.kinds import Scope
@@ -181,6 +182,31 @@ def test_a_ladder_steps_away_from_the_touch_and_scales_its_sizes():
 
     assert made.bids == [(1214, 100), (1212, 200), (1210, 400)]
     assert made.asks == [(1218, 100), (1220, 200), (1222, 400)]
+
+
+def test_a_ladder_may_widen_its_steps_geometrically():
+    ladder = LadderSettings(levels=5, step_bps=20.0, step_factor=1.5)
+
+    made = targets(quotes(bid_size=1.0, ask_size=1.0), ladder=ladder)
+
+    # Steps of 2 ticks times 1, 1.5, 2.25 and 3.375: 0, 2, 5, 9.5 and 16.25 from the best level, halves outwards.
+    assert [ticks for ticks, _ in made.bids] == [1214, 1212, 1209, 1204, 1198]
+    assert [ticks for ticks, _ in made.asks] == [1218, 1220, 1223, 1228, 1234]
+
+
+@settings(max_examples=100)
+@given(st.integers(2, 20), st.floats(0.01, 500.0), st.floats(0.2, 5.0), st.floats(1.0, 10.0))
+def test_an_even_ladder_has_the_obvious_levels_and_a_widening_one_no_price_twice(levels, step_bps, factor, widening):
+    even = LadderSettings(levels=levels, step_bps=step_bps, size_factor=factor)
+    step = max(1, round(1214 * step_bps / 10_000.0))
+
+    made = targets(quotes(bid_size=50.0), ladder=even).bids
+    wide = targets(quotes(bid_size=50.0), ladder=attrs.evolve(even, step_factor=widening)).bids
+
+    obvious = [(1214 - step * level, math.floor(5_000 * factor**level + 1e-6)) for level in range(levels)]
+    assert made == [(ticks, lots) for ticks, lots in obvious if ticks > 0 and ticks * lots >= 100_000]
+    assert len({ticks for ticks, _ in wide}) == len(wide)
+    assert all(further[0] <= nearer[0] for nearer, further in zip(made, wide, strict=False))
 
 
 def test_a_ladder_leaves_out_levels_below_the_smallest_order():
