@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from mmframe.cli.explanation import answer_lines, detail_lines
 from mmframe.cli.output import json_option, write_json, write_lines
-from mmframe.cli.text import columns, note, paint, program_name, shown_path, wall_time
+from mmframe.cli.text import note, paint, program_name, shown_path, wall_time
 from mmframe.domain.market import Side
 from mmframe.domain.views import Reason
 from mmframe.errors import UsageError
 from mmframe.runtime.plan import RUNS_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mmframe.runtime.explain import Explanation, QuoteExplained, StageChange, StageExplained
+    from mmframe.runtime.explain import Explanation
     from mmframe.runtime.journal import JournalReader
 
 __all__ = ["explain_command"]
@@ -155,114 +154,9 @@ def _before_the_stop_ns(reader: JournalReader, market: int, run: int | None) -> 
 
 
 def _lines(explanation: Explanation) -> list[str]:
-    lines = [_answer(explanation, quote) for quote in explanation.quotes]
     when = f"{wall_time(explanation.now_ns)}, {explanation.since_start_ns / 1e9:.3f} s into the run"
     what = f"{explanation.strategy} {explanation.mode}, {explanation.instrument}"
-    lines += ["", f"{what}: decision {explanation.sequence} at {when}"]
+    lines = [*answer_lines(explanation), "", f"{what}: decision {explanation.sequence} at {when}"]
     if explanation.halt_reason:
         lines.append(paint(f"halted: {explanation.halt_reason}", fg="red", bold=True))
-    lines += ["", *_stage_table(explanation)]
-    advice = {} if explanation.is_advice_neutral else explanation.advice
-    figures = [
-        ("market", _figures(explanation.view)),
-        ("signals", _figures(explanation.signals, missing="not known yet")),
-        ("inventory", _figures(explanation.inventory, missing="no limit")),
-        ("advice", _figures(advice) or "none in force"),
-    ]
-    lines += ["", paint("What it saw", bold=True), *columns([row for row in figures if row[1]])]
-    if explanation.rejections:
-        rows = [(refused.limit, f"{refused.action}: {refused.detail}") for refused in explanation.rejections]
-        lines += ["", paint("Refused by the gate", bold=True), *columns(rows)]
-    lines += ["", paint("Sent", bold=True), *([f"  {action.words}" for action in explanation.actions] or ["  nothing"])]
-    orders = [
-        (
-            order.client_id,
-            order.side,
-            f"{order.leaves:f} at {order.price:,f}",
-            order.state + (", kept" if order.is_kept else ""),
-        )
-        for order in explanation.working
-    ]
-    lines += ["", paint("Our orders at that moment", bold=True), *(columns(orders) or ["  none"])]
-    return lines
-
-
-def _answer(explanation: Explanation, quote: QuoteExplained) -> str:
-    """Return the one sentence that answers the question."""
-    at = f"in {explanation.instrument} at {wall_time(explanation.now_ns).split(' ')[1]}"
-    if quote.levels:
-        best = quote.levels[0]
-        base = explanation.instrument.partition("/")[0]
-        distance = "" if best.distance_bps is None else f", {best.distance_bps:.2f} bps from the mid"
-        more = f" and {len(quote.levels) - 1} more behind it" if len(quote.levels) > 1 else ""
-        moved = _last_word(explanation, quote.side)
-        head = paint(f"The {quote.side} {at} is {best.size:f} {base} at {best.price:,f}{distance}{more}", bold=True)
-        return f"{head}{f': {moved}' if moved else ''}. {_sentence(quote.outcome)}"
-    head = paint(f"There is no {quote.side} {at}", bold=True)
-    return f"{head}: {_remover(explanation, quote)}."
-
-
-def _remover(explanation: Explanation, quote: QuoteExplained) -> str:
-    for stage in reversed(explanation.stages):
-        for change in stage.changes:
-            if change.side == quote.side and change.size_before and not change.size_after:
-                return (
-                    f"{_stage_name(stage.kind, stage.name)} removed it: {change.reason or stage.note or quote.reason}"
-                )
-    return quote.reason or quote.outcome
-
-
-def _last_word(explanation: Explanation, side: str) -> str:
-    """Return which stage changed the quote last, how and why, when it gave a reason."""
-    for stage in reversed(explanation.stages):
-        for change in stage.changes:
-            if change.side == side and change.is_changed and change.reason:
-                return f"{_stage_name(stage.kind, stage.name)} {_deed(change)}: {change.reason}"
-    return ""
-
-
-def _deed(change: StageChange) -> str:
-    if not change.size_before:
-        return "set it"
-    is_moved, is_smaller = change.price_after != change.price_before, change.size_after < change.size_before
-    return (
-        "moved it and made it smaller" if is_moved and is_smaller else "made it smaller" if is_smaller else "moved it"
-    )
-
-
-def _stage_table(explanation: Explanation) -> list[str]:
-    rows = []
-    for stage in explanation.stages:
-        name = f"{stage.number} {_stage_name(stage.kind, stage.name)}"
-        level = f"{stage.level}" if stage.level not in {"", "allow"} else ""
-        for number, change in enumerate(stage.changes):
-            why = "; ".join(part for part in (level if not number else "", _why(stage, change)) if part)
-            rows.append((name if not number else "", change.side, _quote(change, after=False), _output(change), why))
-    return columns(rows, headings=("stage", "side", "gets", "gives", "why"), indent=0)
-
-
-def _why(stage: StageExplained, change: StageChange) -> str:
-    # The kernel's own note names the component that failed and its exception; its reason only says that one did.
-    return stage.note if change.reason_code == Reason.STRATEGY_ERROR and " " in stage.note else change.reason
-
-
-def _output(change: StageChange) -> str:
-    return _quote(change, after=True) if change.is_changed else "the same"
-
-
-def _quote(change: StageChange, *, after: bool) -> str:
-    price, size = (change.price_after, change.size_after) if after else (change.price_before, change.size_before)
-    return "no quote" if price is None else f"{size:.8g} at {price:,.10g}"
-
-
-def _stage_name(kind: str, name: str) -> str:
-    words = {"risk": "risk control ", "optimizer": "optimizer "}
-    return f"{words.get(kind, '')}{name}"
-
-
-def _figures(values: Mapping[str, float | None], *, missing: str = "-") -> str:
-    return ", ".join(f"{name} {missing if value is None else f'{value:,.8g}'}" for name, value in values.items())
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+    return [*lines, "", *detail_lines(explanation)]

@@ -50,6 +50,9 @@ _COMMANDS = {
     "explain": _Command(
         "mmframe.cli.explain", "explain_command", "Say why a quote stands where it stands, or why there is none."
     ),
+    "quote": _Command(
+        "mmframe.cli.quote", "quote_command", "Compute one decision and show it stage by stage, without a run."
+    ),
     "breakeven": _Command(
         "mmframe.cli.breakeven",
         "breakeven_command",

@@ -1,6 +1,7 @@
-"""Why a quote stands where it stands, or why there is none: one decision of a journal, told stage by stage.
+"""Why a quote stands where it stands, or why there is none: one decision, told stage by stage.
 
-`explain` makes a value that any front end can show: tables, JSON, a page.
+`explain` takes it from a journal, `explain_decision` from anywhere; both make a value that any front end can show:
+tables, JSON, a page.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import attrs
 import msgspec
 
 from mmframe.domain.market import Side
@@ -18,7 +20,7 @@ from mmframe.errors import UsageError
 from mmframe.runtime.moments import time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.orders import Action
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActionExplained",
+    "DecisionSetting",
     "Explanation",
     "OrderExplained",
     "QuoteExplained",
@@ -35,6 +38,7 @@ __all__ = [
     "StageChange",
     "StageExplained",
     "explain",
+    "explain_decision",
     "reason_text",
 ]
 
@@ -100,8 +104,12 @@ class StageChange(msgspec.Struct, frozen=True):
     price_after: float | None
     size_after: float
     is_changed: bool
+    moved_bps: float | None
+    """How far it moved the price, bps; away from the other side is positive. None without a price before or after."""
     reason_code: int
     reason: str
+    bound: str
+    """Which of the kernel's own limits left less than was asked, with the figures; empty when none did."""
     words: str
 
 
@@ -154,6 +162,7 @@ class Explanation(msgspec.Struct, frozen=True):
     """One decision, explained.
 
     Attributes:
+        journal: Where it was read; empty when it comes from no journal, and then `run` is 0.
         now_ns: Time of the decision, on the driver's clock.
         asked_ns: The moment that was asked for; the decision is the last at or before it.
         since_start_ns: Time of the decision since the first record of its run.
@@ -216,23 +225,69 @@ def explain(  # noqa: PLR0913 - one keyword for each thing that picks a decision
     """
     chosen = reader.run(run)
     decision = _find(reader, chosen, market=market, at_ns=at_ns, sequence=sequence)
-    instrument = chosen.header.instruments[decision.market].instrument()
-    span = reader.span_ns(chosen.number) or (decision.now_ns, decision.now_ns)
-    told = _Telling(reader, chosen, decision, instrument, tuple(sides))
+    return explain_decision(decision, _setting(reader, chosen, decision), sides=sides, asked_ns=at_ns)
+
+
+@attrs.frozen(kw_only=True)
+class DecisionSetting:
+    """What stands around a decision and is not in its record.
+
+    Attributes:
+        reasons: Texts of the components' own reason codes.
+        start_ns: The run's first moment.
+        working: Orders of ours in the market that were not final, those of the decision included.
+        side_of: Returns the side of an order by its client id; None when it is not known.
+        halt_reason: The latched HALT, empty when there is none.
+        journal: Where the decision was read; empty for no journal.
+        run: The run's number in the journal.
+    """
+
+    strategy: str
+    mode: str
+    instrument: Instrument
+    reasons: Mapping[int, str]
+    start_ns: int
+    working: tuple[OrderExplained, ...]
+    side_of: Callable[[str], Side | None]
+    halt_reason: str = ""
+    journal: str = ""
+    run: int = 0
+
+
+def explain_decision(
+    decision: QuoteDecision,
+    setting: DecisionSetting,
+    *,
+    sides: Sequence[Side] = (Side.BUY, Side.SELL),
+    asked_ns: int | None = None,
+) -> Explanation:
+    """Explain one decision.
+
+    Args:
+        decision: The record.
+        setting: What stands around it.
+        sides: What to tell of.
+        asked_ns: The moment that was asked for, when it is not the decision's own.
+    """
+    told = _Telling(decision, setting, tuple(sides))
     stages = tuple(told.stages())
     rejections = tuple(told.rejections())
-    is_halted = Reason.HALTED in {decision.bid_reason, decision.ask_reason}
+    reasons = {decision.bid_reason, decision.ask_reason}
+    # The daily loss of the gate halts in the very decision that finds it; one of a risk control is told by its stage.
+    is_halted = Reason.HALTED in reasons or (
+        Reason.DAILY_LOSS in reasons and any(stage.kind is StageKind.ENGINE for stage in decision.stages)
+    )
     return Explanation(
-        journal=str(reader.path),
-        run=chosen.number,
-        strategy=chosen.header.strategy,
-        mode=chosen.header.mode,
-        instrument=instrument.symbol,
+        journal=setting.journal,
+        run=setting.run,
+        strategy=setting.strategy,
+        mode=setting.mode,
+        instrument=setting.instrument.symbol,
         market=decision.market,
         sequence=decision.sequence,
         now_ns=decision.now_ns,
-        asked_ns=at_ns,
-        since_start_ns=decision.now_ns - span[0],
+        asked_ns=asked_ns,
+        since_start_ns=decision.now_ns - setting.start_ns,
         sides=told.names,
         quotes=tuple(told.quotes(rejections)),
         view={name: value for name, value in decision.view.items() if not name.startswith(_SIGNAL)},
@@ -246,8 +301,8 @@ def explain(  # noqa: PLR0913 - one keyword for each thing that picks a decision
         bound=tuple(_bound(stages, rejections)),
         rejections=rejections,
         actions=tuple(told.actions()),
-        working=tuple(told.working()),
-        halt_reason=reader.state().halt_reason if is_halted else "",
+        working=told.working,
+        halt_reason=setting.halt_reason if is_halted else "",
     )
 
 
@@ -293,26 +348,51 @@ def _find(
     raise UsageError(msg, hint=f"the first one is at {time_text(first.now_ns)}")
 
 
+def _setting(reader: JournalReader, run: JournalRun, decision: QuoteDecision) -> DecisionSetting:
+    """Return what the journal knows around a decision."""
+    instrument = run.header.instruments[decision.market].instrument()
+    span = reader.span_ns(run.number) or (decision.now_ns, decision.now_ns)
+
+    def side_of(client_id: str) -> Side | None:
+        order = reader.order(client_id)
+        return None if order is None else order.side
+
+    return DecisionSetting(
+        strategy=run.header.strategy,
+        mode=run.header.mode,
+        instrument=instrument,
+        reasons=run.header.reasons,
+        start_ns=span[0],
+        working=tuple(
+            OrderExplained(
+                client_id=order.client_id,
+                side=_SIDE_NAMES[order.side],
+                state=_state_words(event),
+                price=instrument.price(event.price_ticks),
+                leaves=instrument.size(max(event.size_lots - event.counted_lots, 0)),
+                is_kept=order.client_id in decision.kept,
+            )
+            for order, event in reader.working_orders(decision.now_ns, decision.market, run=run.number)
+        ),
+        side_of=side_of,
+        halt_reason=reader.state().halt_reason,
+        journal=str(reader.path),
+        run=run.number,
+    )
+
+
 class _Telling:
     """One decision with what is needed to put it into words."""
 
-    def __init__(
-        self,
-        reader: JournalReader,
-        run: JournalRun,
-        decision: QuoteDecision,
-        instrument: Instrument,
-        sides: tuple[Side, ...],
-    ) -> None:
-        self._reader = reader
-        self._run = run
+    def __init__(self, decision: QuoteDecision, setting: DecisionSetting, sides: tuple[Side, ...]) -> None:
         self._decision = decision
-        self._instrument = instrument
+        self._instrument = setting.instrument
         self._sides = sides
-        self._texts = run.header.reasons
+        self._texts = setting.reasons
+        self._find_side = setting.side_of
         self._order_sides: dict[str, str] = {}
-        self._working = reader.working_orders(decision.now_ns, decision.market, run=run.number)
         self.names = tuple(_SIDE_NAMES[side] for side in sides)
+        self.working = tuple(order for order in setting.working if order.side in self.names)
 
     def quotes(self, rejections: Sequence[RejectionExplained]) -> Iterator[QuoteExplained]:
         decision = self._decision
@@ -366,18 +446,6 @@ class _Telling:
                     detail=rejection.detail,
                 )
 
-    def working(self) -> Iterator[OrderExplained]:
-        for order, event in self._working:
-            if _SIDE_NAMES[order.side] in self.names:
-                yield OrderExplained(
-                    client_id=order.client_id,
-                    side=_SIDE_NAMES[order.side],
-                    state=_state_words(event),
-                    price=self._instrument.price(event.price_ticks),
-                    leaves=self._instrument.size(max(event.size_lots - event.counted_lots, 0)),
-                    is_kept=order.client_id in self._decision.kept,
-                )
-
     def _level(self, level: LadderLevel, mid: float | None, *, sign: int) -> QuoteLevel:
         price = self._instrument.price(level.price_ticks)
         distance = None if not mid else sign * (float(price) - mid) / mid * _BPS
@@ -387,16 +455,16 @@ class _Telling:
         """Say what became of one side's target."""
         refused = [rejection for rejection in rejections if rejection.side == side]
         sent = [action.kind for action in self.actions() if action.side in {side, ""}]
-        own = [(order, event) for order, event in self._working if _SIDE_NAMES[order.side] == side]
+        own = [order for order in self.working if order.side == side]
         parts = []
-        kept = [order.client_id for order, _ in own if order.client_id in self._decision.kept]
+        kept = [order.client_id for order in own if order.is_kept]
         if kept:
             parts.append(f"kept {', '.join(kept)}, close enough to keep its place in the queue")
         if sent:
             parts.append(f"sent {', '.join(sent)}")
         parts += [f"the gate refused it: {rejection.limit}, {rejection.detail}" for rejection in refused]
         if not parts and own:
-            waiting = ", ".join(f"{order.client_id} ({_state_words(event)})" for order, event in own)
+            waiting = ", ".join(f"{order.client_id} ({order.state})" for order in own)
             parts.append(f"nothing sent; in the venue's hands: {waiting}")
         if not parts:
             parts.append("nothing sent" if has_target else "nothing rests")
@@ -412,7 +480,9 @@ class _Telling:
         reason = reason_text(code, self._texts) if is_changed or code != code_before else ""
         if after.kind is StageKind.RISK and is_changed and after.note:
             reason = self._note_text(after.note)
-        words = _change_words(side, price_before, size_before, price_after, size_after)
+        bound = after.bid_bound if side is Side.BUY else after.ask_bound
+        moved_bps = _moved_bps(side, price_before, price_after)
+        words = _change_words(price_before, size_before, price_after, size_after, moved_bps)
         return StageChange(
             side=_SIDE_NAMES[side],
             price_before=price_before,
@@ -420,9 +490,11 @@ class _Telling:
             price_after=price_after,
             size_after=size_after,
             is_changed=is_changed,
+            moved_bps=moved_bps,
             reason_code=code,
             reason=reason,
-            words=f"{words}: {reason}" if reason else words,
+            bound=bound,
+            words=": ".join(part for part in (words, bound or reason) if part),
         )
 
     def _note_text(self, note: str) -> str:
@@ -438,8 +510,8 @@ class _Telling:
         if not client_id:
             return ""
         if client_id not in self._order_sides:
-            order = self._reader.order(client_id)
-            self._order_sides[client_id] = "" if order is None else _SIDE_NAMES[order.side]
+            side = self._find_side(client_id)
+            self._order_sides[client_id] = "" if side is None else _SIDE_NAMES[side]
         return self._order_sides[client_id]
 
     def _action_words(self, action: Action, side: str) -> str:
@@ -496,8 +568,22 @@ def _bound(stages: Sequence[StageExplained], rejections: Sequence[RejectionExpla
         yield f"gate, {rejection.limit}: {rejection.detail}; refused to {rejection.action}"
 
 
+def _moved_bps(side: Side, before: float | None, after: float | None) -> float | None:
+    """Return how far a price moved away from the other side."""
+    if before is None or after is None:
+        return None
+    if _is_same(before, after):
+        return 0.0
+    moved_bps = (after - before) / before * _BPS
+    return -moved_bps if side is Side.BUY else moved_bps
+
+
 def _change_words(
-    side: Side, price_before: float | None, size_before: float, price_after: float | None, size_after: float
+    price_before: float | None,
+    size_before: float,
+    price_after: float | None,
+    size_after: float,
+    moved_bps: float | None,
 ) -> str:
     if price_after is None:
         return (
@@ -506,12 +592,10 @@ def _change_words(
     if price_before is None:
         return f"set to {_number(size_after)} at {_number(price_after)}"
     parts = []
-    if not _is_same(price_before, price_after):
-        moved_bps = (price_after - price_before) / price_before * _BPS
-        outward = -moved_bps if side is Side.BUY else moved_bps
+    if moved_bps:
         parts.append(
             f"{_number(price_before)} -> {_number(price_after)}"
-            f" ({abs(outward):.3g} bps {'away from' if outward > 0 else 'towards'} the other side)"
+            f" ({abs(moved_bps):.3g} bps {'away from' if moved_bps > 0 else 'towards'} the other side)"
         )
     if size_before != size_after:
         parts.append(f"size {_number(size_before)} -> {_number(size_after)}")

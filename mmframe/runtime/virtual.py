@@ -66,7 +66,7 @@ class VirtualDriver:
         self._wall_start = 0.0
         self._next_look = 0.0
         self._countdown = _CHECK_EVERY
-        self._source: _Source
+        self._opened: _Source | None = None
 
     def run(self) -> RunResult:
         """Run to the end and return the result.
@@ -79,7 +79,6 @@ class VirtualDriver:
         self._wall_start = time.monotonic()
         ended_because = FAILED
         try:
-            self._source = _source(session)
             ended_because = self._run_market()
             if session.failure is None:
                 self._clean_up(ended_because)
@@ -91,6 +90,21 @@ class VirtualDriver:
         if self._observer is not None:
             self._observer.on_status(result.status)
         return result
+
+    def run_until(self, end_ns: int) -> str:
+        """Run up to a moment, with what is due at it, and leave everything as it stands there: to look at it.
+
+        Returns:
+            `duration` when the moment was reached, else why not; a later call goes on from there.
+        """
+        self._end_ns = end_ns
+        return self._run_market()
+
+    @property
+    def _source(self) -> _Source:
+        if self._opened is None:
+            self._opened = _source(self._session)
+        return self._opened
 
     def _run_market(self) -> str:
         session, source, engine, venue = self._session, self._source, self._session.engine, self._session.venue

@@ -38,7 +38,21 @@ def test_help_lists_the_commands_in_a_newcomers_order_and_the_exit_statuses(invo
     listed = shown.stdout.partition("Commands:\n")[2].partition("First steps")[0]
     names = [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2:3].isalpha()]
     assert shown.status == 0
-    assert names == ["run", "check", "record", "explain", "doctor", "kill", "plugins", "schema", "new", "bench"]
+    assert names == [
+        "run",
+        "check",
+        "record",
+        "explain",
+        "quote",
+        "breakeven",
+        "calibrate",
+        "doctor",
+        "kill",
+        "plugins",
+        "schema",
+        "new",
+        "bench",
+    ]
     assert "5 risk halt" in shown.stdout
     assert "Plugin commands: run `mmframe plugins commands`." in shown.stdout
 
