@@ -37,12 +37,17 @@ _OPTIONS = {
     "imbalance": {"levels": 5},
     "stoikov-micro-price": {"table": Path(__file__).parents[1] / "builtin" / "signals" / "micro_price_table.json"},
     "vpin": {"bucket_size": Decimal(5)},
+    "constant": {"value": 60.0, "unit": "annual-percent"},
     "layered-limits": {
         "max_position": Decimal(1),
         "max_total_notional_quote": Decimal(1_000),
         "max_daily_loss_quote": Decimal(100),
     },
     "spread-floor": {"min_spread_bps": 12.0},
+    "daily-loss": {"max_daily_loss_quote": Decimal(100)},
+    "drawdown": {"max_drawdown_quote": Decimal(100)},
+    "portfolio": {"max_concentration": 0.5, "max_gross_share": 0.5, "capital_quote": Decimal(1_000)},
+    "max-spread": {"max_spread_bps": 50.0},
     "avellaneda-stoikov": {"decay_per_price": 50.0, "inventory_std_orders": 3.0},
     "glft": {
         "decay_per_price": 50.0,

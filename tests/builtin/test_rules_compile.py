@@ -33,12 +33,16 @@ OPTIONS = {
     "price-impact": {"size": Decimal(1)},
     "stoikov-micro-price": {"table": Path(__file__).parent / "signals" / "micro_price_table.json"},
     "vpin": {"bucket_size": Decimal(2), "buckets": 7},
-    "layered-limits": {
-        "max_position": Decimal(1),
-        "max_total_notional_quote": Decimal(300),
-        "max_daily_loss_quote": Decimal(50),
-    },
+    "constant": {"value": 60.0, "unit": "annual-percent"},
     "spread-floor": {"min_spread_bps": 12.0},
+    "portfolio": {
+        "max_concentration": 0.5,
+        "max_gross_share": 0.3,
+        "max_net_share": 0.1,
+        "capital_quote": Decimal(1000),
+    },
+    "inventory-risk": {"max_unrealised_loss_quote": Decimal(50), "full_volatility_bps": 20.0},
+    "max-spread": {"max_spread_bps": 50.0},
     "fee-floor": {"maker_fee_bps": 2.0},
 }
 BPS = {"decay_per_bps": 0.3}
@@ -75,6 +79,28 @@ FORMS = {
         {"size_skew": 0.5},
         {"size_decay_per_order": 0.1},
     ),
+    "layered-limits": (
+        {"max_position": Decimal(1), "max_total_notional_quote": Decimal(300), "max_daily_loss_quote": Decimal(50)},
+        {
+            "max_long": Decimal(1),
+            "max_short": Decimal(0),
+            "max_position_notional_quote": Decimal(50),
+            "max_asset_position": Decimal(1),
+            "max_total_notional_quote": Decimal(300),
+            "max_net_notional_quote": Decimal(200),
+            "total_shrink_from": 0.5,
+        },
+    ),
+    "daily-loss": (
+        {"max_daily_loss_quote": Decimal(50)},
+        {"max_daily_loss_quote": Decimal(90), "trailing": True},
+    ),
+    "drawdown": (
+        {"max_drawdown_quote": Decimal(60)},
+        {"max_drawdown_share": 0.1, "capital_quote": Decimal(900), "reset": "day"},
+    ),
+    "price-collar": ({"collar_bps": 100.0, "half_life_s": 10.0}, {"collar_bps": 50.0, "action": "remove"}),
+    "balance": ({}, {"require_balances": True}),
 }
 """Of rules whose options lead through different branches."""
 BOOK = ReferenceBook()

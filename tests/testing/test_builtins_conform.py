@@ -33,9 +33,19 @@ _REQUIRED_OPTIONS = {
     "price-impact": {"size": Decimal("0.5")},
     "stoikov-micro-price": {"table": Path(__file__).parents[1] / "builtin" / "signals" / "micro_price_table.json"},
     "vpin": {"bucket_size": Decimal("0.01")},
+    "constant": {"value": 0.02},
     "avellaneda-stoikov": {"decay_per_bps": 0.3, "inventory_std_orders": 3.0},
     "glft": {"decay_per_bps": 0.3, "arrival_rate_per_s": 0.5, "inventory_std_orders": 3.0},
     "cartea-jaimungal": {"decay_per_bps": 0.3, "arrival_rate_per_s": 0.5, "inventory_std_orders": 3.0},
+    "daily-loss": {"max_daily_loss_quote": Decimal(100)},
+    "drawdown": {"max_drawdown_quote": Decimal(100)},
+    "portfolio": {
+        "max_concentration": 1.0,
+        "max_gross_share": 0.5,
+        "max_net_share": 0.2,
+        "capital_quote": Decimal(100),
+    },
+    "max-spread": {"max_spread_bps": 50.0},
 }
 
 

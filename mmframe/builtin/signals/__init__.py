@@ -1,6 +1,8 @@
 """The built-in signals."""
 
+from mmframe.builtin.signals.constant import CONSTANT
 from mmframe.builtin.signals.depth import ABSOLUTE_DEPTH, DEPTH
+from mmframe.builtin.signals.drift import DRIFT
 from mmframe.builtin.signals.ewma_volatility import EWMA_VOLATILITY
 from mmframe.builtin.signals.imbalance import IMBALANCE
 from mmframe.builtin.signals.kyle_lambda import KYLE_LAMBDA
@@ -25,6 +27,7 @@ SIGNALS = (
     PARKINSON,
     GARMAN_KLASS,
     ROGERS_SATCHELL,
+    DRIFT,
     MICRO_PRICE,
     STOIKOV_MICRO_PRICE,
     IMBALANCE,
@@ -40,4 +43,5 @@ SIGNALS = (
     MANIPULATION,
     LIQUIDITY_REGIME,
     MARKET_CONDITION,
+    CONSTANT,
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
+from mmframe.builtin.signals._volatility_unit import UNIT_WORDS, VolatilityUnit, unit_option, volatility_unit
 from mmframe.domain.views import BookTick
 from mmframe.plugin import BuildContext, SignalRule, SignalSpec, option
 
@@ -46,6 +47,7 @@ class EwmaVolatilityOptions:
     warm_up_s: float = option(
         help="Time to observe before there is a value.", default=10.0, unit="s", minimum=0.0, maximum=86_400.0
     )
+    unit: str = unit_option()
 
 
 class EwmaVolatilityParams(NamedTuple):
@@ -55,6 +57,7 @@ class EwmaVolatilityParams(NamedTuple):
     """Half-life over ln 2."""
     sample_interval_ns: float
     warm_up_ns: float
+    unit: VolatilityUnit
 
 
 def on_touch(params: EwmaVolatilityParams, state: State, tick: BookTick) -> None:
@@ -100,12 +103,19 @@ def read(params: EwmaVolatilityParams, state: State, now_ns: int, tick: BookTick
             variance += change * change / params.mean_life_s
     if weight <= 0.0:
         return nan
-    return sqrt(variance / weight)
+    value = sqrt(variance / weight) * params.unit.scale
+    if not params.unit.is_share_of_mid:
+        return value
+    mid = state[_MID]
+    return value / mid if mid > 0.0 else nan
 
 
 def _build(options: EwmaVolatilityOptions, context: BuildContext) -> SignalRule:  # noqa: ARG001 - the build signature
     params = EwmaVolatilityParams(
-        options.half_life_s / log(2.0), options.sample_interval_ms * 1e6, options.warm_up_s * 1e9
+        options.half_life_s / log(2.0),
+        options.sample_interval_ms * 1e6,
+        options.warm_up_s * 1e9,
+        volatility_unit(options.unit),
     )
     return SignalRule(read, params, (0.0,) * _STATE_SIZE, on_touch=on_touch)
 
@@ -127,17 +137,18 @@ time without a change lowers it. An interval of length 0 (equal timestamps) adds
 read the interval still open counts when it is long enough. Each interval ends with the mid in force just before the
 change that closes it, so a touch that flickers for less than sample_interval_ms adds nothing.
 
-Unit: quote units per sqrt(s). For bps per sqrt(s) divide by the mid and multiply by 10,000; for an annual share divide
-by the mid and multiply by 5,618 (the root of a year's seconds).
+Unit: quote units per sqrt(s), which is what the stages that read `volatility` expect. With `unit = "bps-per-sqrt-s"` it
+is divided by the mid and multiplied by 10,000, with `unit = "annual-percent"` divided by the mid and multiplied by
+100 x 5,617.6 (the root of the seconds of 365.25 days): give it another name then.
 
 NaN: until warm_up_s after the first touch. A market that has not moved since has volatility 0.
 
 Source: RiskMetrics Technical Document (1996), section 5.2, extended to irregular times.
 
 Example: the mid steps 0.02 up or down every second at 100: d^2 / dt = 0.0004 in every interval, the value is 0.02 quote
-units per sqrt(s), 2 bps.""",
+units per sqrt(s), 2 bps per sqrt(s), 112.35 % a year.""",
     options=EwmaVolatilityOptions,
     build=_build,
     provides="volatility",
-    unit="quote units per sqrt(s)",
+    unit=UNIT_WORDS,
 )
