@@ -130,7 +130,7 @@ def test_time_without_a_change_lowers_it():
     ("unit", "expected"), [("quote-per-sqrt-s", 0.02), ("bps-per-sqrt-s", 2.0), ("annual-percent", 112.35)]
 )
 def test_the_example_of_its_description_holds_in_each_unit(unit, expected):
-    each = signal(unit=unit)
+    each = signal(unit=unit, half_life_s=5.0)
     feed(each, [(START_NS + step * SECOND_NS, 100.0 + 0.02 * (step % 2)) for step in range(301)])
 
     assert each.read(START_NS + 300 * SECOND_NS, tick(START_NS, 100.0)) == pytest.approx(expected, rel=1e-5)
