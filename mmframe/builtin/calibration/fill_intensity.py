@@ -20,8 +20,8 @@ Source: Avellaneda & Stoikov, High-frequency trading in a limit order book, Quan
 
 from __future__ import annotations
 
-from itertools import chain
-from math import ceil, floor, hypot, isfinite, log, nan
+from itertools import chain, pairwise
+from math import ceil, exp, floor, hypot, inf, isfinite, log, nan
 from typing import TYPE_CHECKING
 
 import attrs
@@ -56,6 +56,9 @@ _DISPERSION_MAX = 4.0
 """Counts that scatter like this make the Poisson errors half of the true ones."""
 _PSEUDO_R2_MIN = 0.9
 _RELATIVE_ERROR_MAX = 0.25
+_DISAGREEMENT_MAX = 1.25
+"""Factor by which curve and counts may differ where it matters."""
+_ROUNDING = 1e-9
 _SIDES_APART = 3.0
 """Standard errors by which the sides may differ."""
 
@@ -164,7 +167,9 @@ def calibrate_fill_intensity(  # noqa: PLR0913 - one keyword for each choice of 
         tick: Size of a tick, quote units.
         window_s: Time after which orders are posted anew at the mid, seconds: about as long as a quote rests.
         distances_ticks: As of `count_fills`; by default up to where 1 % of the windows reach.
-        fit_range_ticks: First and last distance of the fit; by default from half the usual spread to the furthest.
+        fit_range_ticks: First and last distance of the fit. By default it ends at the furthest and begins as near to
+            the mid, from half the usual spread up, as the curve agrees with the counts where `glft` would then quote:
+            at the touch itself trades are mostly far more frequent than the curve through the others says.
         horizon_s: Time over which moves are measured for sigma, seconds.
         inventory_std_orders: Inventory up to which the distances that `glft` would quote are compared with the range.
 
@@ -178,12 +183,16 @@ def calibrate_fill_intensity(  # noqa: PLR0913 - one keyword for each choice of 
     half_spread = half_spread_ticks(tape)
     distances = default_distances(tape, window_s=window_s) if distances_ticks is None else distances_ticks
     counts = count_fills(tape, distances, window_s=window_s)
-    fitted = (half_spread, counts.half_ticks[-1] / 2.0) if fit_range_ticks is None else fit_range_ticks
+    volatility = _volatility(tape, tick=tick, horizon_s=horizon_s)
+    fitted = fit_range_ticks
+    if fitted is None:
+        rows = counts.counts(tick=tick)
+        first = _first_distance(rows, half_spread * tick, volatility, inventory_std_orders) / tick
+        fitted = round(first, 2), round(rows[-1].distance / tick, 2)
     if not 0.0 <= fitted[0] < fitted[1]:
         msg = f"fit_range: expected 0 <= first < last, was {fitted[0]:g} to {fitted[1]:g} ticks"
         raise DomainError(msg, hint="an exponential is fitted to two distances or more")
     both, bid_side, ask_side = (_fitted(counts, side, fitted, tick) for side in (None, Side.BUY, Side.SELL))
-    volatility = _volatility(tape, tick=tick, horizon_s=horizon_s)
     quoted = None
     if both.fit is not None and both.fit.decay > 0.0:
         quoted = quoted_range(both.fit, tick=tick, volatility=volatility, inventory_std_orders=inventory_std_orders)
@@ -239,6 +248,42 @@ def quoted_range(
     flat = liquidity_half_spread(risk_aversion, fit.decay) + skew / 2.0
     lean = skew * inventory_std_orders
     return QuotedRange(max(0.0, flat - lean) / tick, flat / tick, (flat + lean) / tick, inventory_std_orders)
+
+
+def _first_distance(
+    rows: Sequence[DistanceCount], half_spread: float, volatility: VolatilityEstimate | None, orders: float
+) -> float:
+    """Return the nearest distance at which a fit can begin and agree with the counts where it makes a model quote."""
+    beyond = [row for row in rows if row.distance >= half_spread * (1.0 - _ROUNDING)] or list(rows)
+    for place in range((len(beyond) + 1) // 2):
+        try:
+            fit = fit_intensity(beyond[place:])
+        except DomainError:
+            continue
+        if fit.decay <= 0.0:
+            continue
+        flat = quoted_range(fit, tick=1.0, volatility=volatility, inventory_std_orders=orders).flat_ticks
+        if _disagreement(fit, rows, flat) <= _DISAGREEMENT_MAX:
+            return beyond[place].distance
+    return beyond[0].distance
+
+
+def _disagreement(fit: IntensityFit, rows: Sequence[DistanceCount], distance: float) -> float:
+    """Return by which factor the curve and the counts disagree at a distance; infinite where nothing was counted."""
+    counted = _counted_rate(rows, distance)
+    if not counted > 0.0:
+        return inf
+    ratio = fit.rate_per_s(distance) / counted
+    return max(ratio, 1.0 / ratio) if ratio > 0.0 else inf
+
+
+def _counted_rate(rows: Sequence[DistanceCount], distance: float) -> float:
+    """Return the rate at a distance as counted, between two rows on the curve through both; NaN beyond them."""
+    for before, after in pairwise(rows):
+        if before.distance <= distance <= after.distance and before.fills and after.fills:
+            share = (distance - before.distance) / (after.distance - before.distance)
+            return exp((1.0 - share) * log(before.rate_per_s) + share * log(after.rate_per_s))
+    return nan
 
 
 def _fitted(counts: FillCounts, side: Side | None, fit_range: tuple[float, float], tick: float) -> FittedSide:
@@ -327,7 +372,8 @@ def _of_the_fit(fit: IntensityFit) -> list[str]:
     if fit.dispersion > _DISPERSION_MAX:
         warnings.append(
             f"The counts scatter {fit.dispersion:.1f} times as much around the curve as Poisson counts would: an "
-            "exponential is a rough picture of them, and the standard errors of the fit are too small."
+            "exponential is a rough picture of them. Fit over the distances that will be quoted, and go by the errors "
+            "from parts of the recording."
         )
     if fit.pseudo_r2 < _PSEUDO_R2_MIN and fit.decay > 0.0:
         warnings.append(f"The curve explains only {fit.pseudo_r2:.0%} of how the rate changes with the distance.")
@@ -335,20 +381,28 @@ def _of_the_fit(fit: IntensityFit) -> list[str]:
 
 
 def _of_the_range(found: FillIntensity) -> list[str]:
-    quoted = found.quoted
-    if quoted is None:
+    quoted, fit = found.quoted, found.both.fit
+    if quoted is None or fit is None:
         return []
     warnings = []
     first, last = found.fit_range_ticks
+    nearest, flat, furthest = map(_short, (quoted.nearest_ticks, quoted.flat_ticks, quoted.furthest_ticks))
     if quoted.nearest_ticks < first - 0.5 or quoted.furthest_ticks > last:
         warnings.append(
-            f"`glft` would quote {quoted.nearest_ticks:.3g} to {quoted.furthest_ticks:.3g} ticks from the mid with up "
-            f"to {quoted.inventory_std_orders:g} orders held, and the fit is over {first:g} to {last:g}: beyond it A "
-            "and k are a guess."
+            f"`glft` would quote {nearest} to {furthest} ticks from the mid with up to {quoted.inventory_std_orders:g} "
+            f"orders held, and the fit is over {first:g} to {last:g}: beyond it A and k are a guess."
+        )
+    distance = quoted.flat_ticks * found.tick
+    factor = _disagreement(fit, found.pooled, distance)
+    if first <= quoted.flat_ticks <= last and _DISAGREEMENT_MAX < factor < inf:
+        curve, counted = _short(fit.rate_per_s(distance)), _short(_counted_rate(found.pooled, distance))
+        warnings.append(
+            f"{flat} ticks from the mid, where `glft` would quote, the curve says {curve} fills a second, and {counted} "
+            "were counted: fit over distances around it."
         )
     if quoted.flat_ticks < max(0.5, found.half_spread_ticks):
         warnings.append(
-            f"`glft` would quote {quoted.flat_ticks:.3g} ticks from the mid, closer than half the usual spread, "
+            f"`glft` would quote {flat} ticks from the mid, closer than half the usual spread, "
             f"{found.half_spread_ticks:g}: the tick decides where quotes stand, the model only on which side to lean."
         )
     return warnings
@@ -366,3 +420,8 @@ def _of_the_sides(found: FillIntensity) -> list[str]:
     ):
         return ["Bids and asks differ by more than chance: one A and one k stand for two different sides."]
     return []
+
+
+def _short(value: float) -> str:
+    """Return three digits, without an exponent where people would not write one."""
+    return f"{float(f'{value:.3g}'):,.12g}"

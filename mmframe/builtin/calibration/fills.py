@@ -14,6 +14,7 @@ algorithms in limit-order markets, doctoral thesis, 2015, for the waiting times 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from math import nan, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,6 +47,9 @@ _NS_PER_S = 1e9
 _CLOSED = -1
 _QUOTED = (Side.BUY, Side.SELL)
 
+_BySide = tuple[Counter[int], Counter[int]]
+"""Of bids and of asks, by distance in half ticks."""
+
 
 class DistanceCount(NamedTuple):
     """What became of the orders at one distance."""
@@ -72,13 +76,12 @@ class FillCounts:
     """Fills and exposure by part of the recording, side and distance.
 
     Attributes:
-        half_ticks: Distances at which orders have rested, in half ticks from the mid, rising: a mid lies on a tick or
-            between two, so only every other one is there at a time.
+        distances_ticks: Distances from the mid at which orders have rested, rising.
         fills: Fills by block, side (bids first) and distance.
         exposure_ns: Nanoseconds rested, likewise.
     """
 
-    half_ticks: tuple[int, ...]
+    distances_ticks: tuple[float, ...]
     fills: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = attrs.field(repr=False)
     exposure_ns: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = attrs.field(repr=False)
 
@@ -102,11 +105,11 @@ class FillCounts:
         blocks = [block for block in range(self.blocks) if block != without_block]
         return tuple(
             DistanceCount(
-                half_ticks * tick / _HALF_TICKS,
+                distance * tick,
                 sum(self.fills[block][one][place] for block in blocks for one in sides),
                 sum(self.exposure_ns[block][one][place] for block in blocks for one in sides) / _NS_PER_S,
             )
-            for place, half_ticks in enumerate(self.half_ticks)
+            for place, distance in enumerate(self.distances_ticks)
         )
 
 
@@ -115,9 +118,10 @@ def count_fills(
 ) -> FillCounts:
     """Return what orders at these distances from the mid would have met.
 
-    An order stands at its distance or, where no price is there, at the next price further from the mid, which is what
-    becomes of a quote; it is counted at the distance at which it stands. After a fill it is posted again at the first
-    change of the book: until then nobody knows the mid, and the taker who filled it may still be trading.
+    An order stands at its distance or, where no price is there, half a tick further from the mid, which is what becomes
+    of a quote: a mid lies on a tick or between two. It is counted at the distance at which it stands; where all the
+    distances lie two ticks apart or more, both count as one, at the mean over time. After a fill it is posted again at
+    the first change of the book: until then nobody knows the mid, and the taker who filled it may still be trading.
 
     A bid is filled by takers who sell, an ask by takers who buy. A trade at an order's very price fills it, as if it
     stood first in its queue.
@@ -262,8 +266,8 @@ class _Orders:
 
     def __init__(self, requested: tuple[int, ...], *, blocks: int) -> None:
         self.block = 0
-        self.fills: list[tuple[dict[int, int], dict[int, int]]] = [({}, {}) for _ in range(blocks)]
-        self._exposure: list[tuple[dict[int, int], dict[int, int]]] = [({}, {}) for _ in range(blocks)]
+        self.fills: list[_BySide] = [(Counter(), Counter()) for _ in range(blocks)]
+        self._exposure: list[_BySide] = [(Counter(), Counter()) for _ in range(blocks)]
         self._requested = requested
         self._mid2 = 0
         """Bid plus ask, in ticks; 0 while there is none."""
@@ -306,8 +310,7 @@ class _Orders:
                 continue
             if prices[place] >= price_ticks if side == Side.BUY else prices[place] <= price_ticks:
                 self._close(side, place, time_ns)
-                fills, distance = self.fills[self.block][side], self._distances[side][place]
-                fills[distance] = fills.get(distance, 0) + 1
+                self.fills[self.block][side][self._distances[side][place]] += 1
                 self._has_filled = True
 
     def end(self, time_ns: int) -> None:
@@ -323,23 +326,42 @@ class _Orders:
         Raises:
             DomainError: If no order ever rested.
         """
-        distances = sorted(
-            {distance for block in self._exposure for side in block for distance in side if side[distance]}
-        )
-        if not distances:
+        exposure: Counter[int] = Counter()
+        for block in self._exposure:
+            for side in block:
+                exposure.update(side)
+        groups = [[one for one in group if exposure[one]] for group in self._groups(exposure)]
+        groups = [group for group in groups if group]
+        if not groups:
             raise _no_touch()
+        return FillCounts(
+            tuple(
+                sum(one * exposure[one] for one in group) / sum(exposure[one] for one in group) / _HALF_TICKS
+                for group in groups
+            ),
+            _dense(self.fills, groups),
+            _dense(self._exposure, groups),
+        )
 
-        def dense(
-            counts: list[tuple[dict[int, int], dict[int, int]]],
-        ) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
-            return tuple(
-                (tuple(bids.get(one, 0) for one in distances), tuple(asks.get(one, 0) for one in distances))
-                for bids, asks in counts
-            )
-
-        return FillCounts(tuple(distances), dense(self.fills), dense(self._exposure))
+    def _groups(self, exposure: Counter[int]) -> list[list[int]]:
+        """Return the distances that are one row each, in half ticks."""
+        if all(later - early >= 2 * _HALF_TICKS for early, later in pairwise(self._requested)):
+            return [[wanted, wanted + 1] for wanted in self._requested]
+        return [[one] for one in sorted(exposure)]
 
     def _close(self, side: Side, place: int, time_ns: int) -> None:
-        exposure, distance = self._exposure[self.block][side], self._distances[side][place]
-        exposure[distance] = exposure.get(distance, 0) + time_ns - self._opened[side][place]
+        self._exposure[self.block][side][self._distances[side][place]] += time_ns - self._opened[side][place]
         self._opened[side][place] = _CLOSED
+
+
+def _dense(
+    counts: list[_BySide], groups: Sequence[Sequence[int]]
+) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
+    """Return the counts of each block and side as columns with a place for each group."""
+    return tuple(
+        (
+            tuple(sum(bids[one] for one in group) for group in groups),
+            tuple(sum(asks[one] for one in group) for group in groups),
+        )
+        for bids, asks in counts
+    )
