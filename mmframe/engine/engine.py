@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mmframe.domain.kinds import Scope
+from mmframe.domain.liquidation import CloseTo
 from mmframe.domain.market import NEVER_NS, BookState, Side
 from mmframe.domain.orders import (
     ALL_MARKETS,
@@ -31,6 +32,7 @@ from mmframe.domain.orders import (
     QueryOrder,
     Replace,
     Submit,
+    TimeInForce,
     VenueEvent,
     VenueStatus,
     action_bytes,
@@ -50,6 +52,7 @@ from mmframe.engine.decision import decision_record
 from mmframe.engine.gate import Gate
 from mmframe.engine.groups import QuoteGroup
 from mmframe.engine.limits import LimitLog
+from mmframe.engine.liquidation import LiquidationDesk, operator_terms
 from mmframe.engine.market import EngineMarket, SignalFault
 from mmframe.engine.pipeline import StageFault, Targets
 from mmframe.engine.state import EngineState
@@ -58,8 +61,10 @@ from mmframe.errors import DomainError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mmframe.domain.liquidation import LiquidationTerms
     from mmframe.domain.market import MarketBatch
     from mmframe.domain.orders import Action, VenueCapabilities
+    from mmframe.engine.liquidation import Liquidation, Slice
     from mmframe.engine.settings import EngineSettings, MarketPipeline
     from mmframe.engine.state import RestoredRun
     from mmframe.ports import Book
@@ -110,6 +115,7 @@ class Engine:
         market_messages: Of these, market messages.
         state_revision: Grows when `state()` changes, client ids apart.
         is_halted: Nothing can be quoted any more without an operator.
+        is_over: It is halted and no position is being closed any more: a driver has nothing left to wait for.
     """
 
     def __init__(
@@ -135,6 +141,7 @@ class Engine:
         self.last_rejections: deque[GateRejection] = deque(maxlen=_MAX_FAULT_NOTES)
         self.balances: dict[str, BalanceUpdate] = {}
         self.is_halted = False
+        self.is_over = False
         self.is_killed = False
         self.is_paused = False
         self.is_stopping = False
@@ -184,6 +191,11 @@ class Engine:
             if named.keeps_state and isinstance(getattr(named.control, "state", None), list)
         }
         self._has_positions = capabilities.reports_positions
+        self._controls = tuple({named.name: named for named in pipeline.risk_controls} for pipeline in pipelines)
+        self._desk = LiquidationDesk(
+            self._markets, [market.target_position_lots for market in settings.markets], self._limits
+        )
+        self._desk_revision = 0
 
     # What comes in.
 
@@ -254,6 +266,8 @@ class Engine:
                 self._resolve(market, now_ns, approved)
             if market.due_ns <= now_ns:
                 self._decide_market(market, now_ns, approved)
+        if self._desk.active:
+            self._liquidate(now_ns, approved)
         self._reschedule()
         return approved
 
@@ -287,7 +301,9 @@ class Engine:
         for order in run.orders:
             self._market_of(order.market).tracker.restore(order)
             self.wake_ns = 0
-        state = run.state
+        self._restore_state(run.state)
+
+    def _restore_state(self, state: EngineState) -> None:
         self._sequence = state.last_sequence
         self._day = state.day
         first = self._markets[0].instrument.quote
@@ -300,7 +316,7 @@ class Engine:
                 # In place: the rule is bound to this very list. Of another length it is another rule's.
                 kept[:] = values
         self._gate.halt_reason = state.halt_reason
-        self.is_killed = state.is_killed
+        self.is_killed = self._gate.is_killed = state.is_killed
         self.is_paused = state.is_paused
         for market, halt_reason in zip(self._markets, state.market_halts, strict=False):
             market.halt_reason = halt_reason
@@ -308,7 +324,10 @@ class Engine:
             self._market_of(index).is_paused = True
         for index in state.killed_markets:
             self._market_of(index).is_killed = True
-        self.is_halted = self._has_halted()
+        self._desk.restore(state.liquidations)
+        if state.liquidations:
+            self.wake_ns = 0
+        self._settle_halt()
 
     # What can be asked.
 
@@ -329,6 +348,11 @@ class Engine:
             for client_id in client_ids
             for market in self._markets
         )
+
+    @property
+    def is_closing(self) -> bool:
+        """Tell whether positions of what is halted are being closed."""
+        return self._desk.is_closing and not self.is_killed
 
     @property
     def day(self) -> int:
@@ -422,6 +446,7 @@ class Engine:
             other_day_start_pnl_quote=day_starts,
             peaks_pnl_quote={quote: group.peaks for quote, group in self._groups.items()},
             risk_states={name: tuple(values) for name, values in self._kept_states.items()},
+            liquidations=self._desk.states(),
         )
 
     def status(self, now_ns: int, *, started_ns: int, mode: str) -> RunStatus:
@@ -492,28 +517,47 @@ class Engine:
             if group.wants_saving(now_ns):
                 self.state_revision += 1
             day_pnl = group.day_pnl_quote
-            if self._max_daily_loss is not None and -day_pnl >= self._max_daily_loss:
-                text = f"daily loss {-day_pnl:.2f} {market.instrument.quote}, limit {self._max_daily_loss:g}"
-                self._halt(None, text, now_ns)
-                return Targets.none(Reason.DAILY_LOSS)
+            is_beyond = self._max_daily_loss is not None and -day_pnl >= self._max_daily_loss
+            if is_beyond and not market.pipeline.can_liquidate:
+                return self._beyond_daily_loss(market, now_ns)
             inventory = market.inventory(group)
             advice = market.advice_at(now_ns)
             if advice is not NEUTRAL_ADVICE:
                 market.due_ns = min(market.due_ns, int(advice.valid_until_ns) + 1)
             targets = market.pipeline.targets(view, inventory, advice, market.touch)
+            if is_beyond:
+                # One that closes positions is heard first: after the halt nobody would be asked any more.
+                self._heed_liquidation(market, targets, now_ns)
+                return self._beyond_daily_loss(market, now_ns)
         except StageFault as fault:
             return self._on_stage_fault(market, fault, now_ns)
         except Exception as error:  # noqa: BLE001 - a signal may raise anything; it is recorded and budgeted
             unknown = StageFault("signals", StageKind.ENGINE, f"{type(error).__name__}: {error}")
             return self._on_stage_fault(market, unknown, now_ns)
         market.consecutive_faults = 0
+        self._heed_liquidation(market, targets, now_ns)
         if targets.halt_scope is not None:
-            self._halt(
-                market if targets.halt_scope is Scope.MARKET else None,
-                f"risk control {targets.halt_stage!r}: {_reason_text(targets.bid_reason or targets.ask_reason)}",
-                now_ns,
-            )
+            reason = self._control_text(market, targets.halt_stage, targets.halt_code)
+            self._halt(market if targets.halt_scope is Scope.MARKET else None, reason, now_ns)
         return targets
+
+    def _beyond_daily_loss(self, market: EngineMarket, now_ns: int) -> Targets:
+        loss = -self._groups[market.instrument.quote].day_pnl_quote
+        self._halt(None, f"daily loss {loss:.2f} {market.instrument.quote}, limit {self._max_daily_loss:g}", now_ns)
+        return Targets.none(Reason.DAILY_LOSS)
+
+    def _control_text(self, market: EngineMarket, stage: str, code: int) -> str:
+        """Return which risk control bit and why, in its own words."""
+        return f"risk control {stage!r}: {self._controls[market.index][stage].reasons.get(code) or _reason_text(code)}"
+
+    def _heed_liquidation(self, market: EngineMarket, targets: Targets, now_ns: int) -> None:
+        """Start to close positions when a risk control asks for it."""
+        if not targets.liquidates:
+            return
+        terms = self._controls[market.index][targets.liquidates].liquidation
+        if terms is not None:
+            reason = self._control_text(market, targets.liquidates, targets.liquidation_code)
+            self._begin_liquidation(terms, targets.liquidates, reason, market.index, now_ns)
 
     def _on_stage_fault(self, market: EngineMarket, fault: StageFault, now_ns: int) -> Targets | None:
         """Contain a fault: a risk control's is a HALT of its scope, others are skip, pull, HALT by the budget."""
@@ -630,8 +674,101 @@ class Engine:
         if any(order.state is _UNKNOWN for order in market.tracker):
             market.due_ns = min(market.due_ns, now_ns)
 
+    # Closing positions.
+
+    def _begin_liquidation(
+        self, terms: LiquidationTerms, source: str, reason: str, market_index: int, now_ns: int
+    ) -> None:
+        """Pull the quotes of what is to be closed, halt it if the terms say so, and have its positions closed."""
+        self._desk.begin(terms, source=source, reason=reason, market=market_index, now_ns=now_ns)
+        if terms.is_latched:
+            is_all = terms.scope is Scope.STRATEGY or market_index == ALL_MARKETS
+            self._halt(None if is_all else self._market_of(market_index), reason, now_ns)
+        else:
+            self._settle_halt()
+        for index in self._desk.markets:
+            other = self._markets[index]
+            other.due_ns = min(other.due_ns, now_ns)
+
+    def _liquidate(self, now_ns: int, approved: list[Approved]) -> None:
+        """Send the slices that are due, and end what is done or has taken too long."""
+        desk = self._desk
+        desk.note_restored(now_ns)
+        hold = self._hold_reason()
+        for liquidation in list(desk.active):
+            found = desk.next_slice(liquidation, now_ns, hold=hold, blocked=self._blocked_markets(liquidation))
+            if found is not None:
+                self._send_slice(liquidation, found, now_ns, approved)
+            elif not self.is_stopping and desk.is_done(liquidation):
+                self._end_liquidation(liquidation, "done", now_ns)
+            elif not self.is_stopping and now_ns >= liquidation.deadline_ns:
+                self._end_liquidation(liquidation, f"given up while it waits for: {liquidation.waits_for}", now_ns)
+        if self._desk_revision != desk.revision:
+            self._desk_revision = desk.revision
+            self.state_revision += 1
+            self._settle_halt()
+        desk.reschedule()
+
+    def _hold_reason(self) -> str:
+        """Return why no slice may be sent anywhere; empty when it may."""
+        if self.is_stopping:
+            return "the run is ending"
+        if self.is_paused:
+            return "paused by the operator"
+        return "" if self._is_venue_up else "the venue is down"
+
+    def _blocked_markets(self, liquidation: Liquidation) -> dict[int, str]:
+        """Return why markets of a liquidation cannot be traded, apart from their orders and books."""
+        blocked = {}
+        for index in liquidation.markets:
+            market = self._markets[index]
+            if market.is_paused:
+                blocked[index] = "paused by the operator"
+            elif not market.truth.is_ready:
+                blocked[index] = "orders and position at the venue are not compared yet"
+            elif not market.truth.is_position_agreed:
+                blocked[index] = "the venue's position is not what our fills say"
+        return blocked
+
+    def _send_slice(self, liquidation: Liquidation, found: Slice, now_ns: int, approved: list[Approved]) -> None:
+        market = self._markets[found.market]
+        action = Submit(
+            market.index,
+            self._next_client_id(),
+            found.side,
+            found.price_ticks,
+            found.size_lots,
+            TimeInForce.IOC,
+            is_post_only=False,
+            is_reduce_only=True,
+        )
+        view, touch = market.gate.view, market.touch
+        view.is_tradable, view.mid_half_ticks = True, touch.bid_ticks + touch.ask_ticks
+        view.close_cap_bps = found.cap_bps
+        result = self._gate.check(action, now_ns)
+        view.is_tradable, view.close_cap_bps = False, None
+        if isinstance(result, GateRejection):
+            self.last_rejections.append(result)
+            self._desk.on_refused(liquidation, result.limit, now_ns)
+            market.due_ns = min(market.due_ns, now_ns + self._requote_interval_ns)
+            return
+        self._send(market, result, now_ns, approved)
+        self._desk.on_slice(liquidation, found, now_ns)
+
+    def _end_liquidation(self, liquidation: Liquidation, why: str, now_ns: int) -> None:
+        summary = self._desk.end(liquidation, why, now_ns)
+        for index in liquidation.markets:
+            market = self._markets[index]
+            market.due_ns = min(market.due_ns, now_ns)
+            if market.halt_reason and liquidation.terms.is_latched:
+                market.halt_reason = f"{market.halt_reason}; liquidation {summary}"
+        if self._gate.halt_reason and liquidation.terms.is_latched:
+            self._gate.halt_reason = f"{self._gate.halt_reason}; liquidation {summary}"
+
     def _no_quote_reason(self, market: EngineMarket, now_ns: int) -> int:
         """Return why this market must not be quoted now; 0 when it may."""
+        if market.index in self._desk.markets and not self.is_killed:
+            return int(Reason.LIQUIDATING)
         if self._gate.halt_reason or market.halt_reason or self.is_killed:
             return int(Reason.HALTED)
         if self.is_paused or self.is_stopping or market.is_paused:
@@ -705,10 +842,13 @@ class Engine:
         if event.command is Command.KILL:
             market = None if event.market == ALL_MARKETS else self._market_of(event.market)
             if market is None:
-                self.is_killed = True
+                self.is_killed = self._gate.is_killed = True
             else:
                 market.is_killed = True
+            self._desk.release(event.market, "killed by the operator", now_ns)
             self._halt(market, f"killed: {event.reason or 'by the operator'}", now_ns)
+        elif event.command is Command.LIQUIDATE:
+            self._on_liquidate(event, now_ns)
         elif event.market == ALL_MARKETS:
             self._on_strategy_command(event.command, now_ns)
         else:
@@ -716,12 +856,29 @@ class Engine:
         self.state_revision += 1
         self._make_due(ALL_MARKETS, event.receive_ns)
 
+    def _on_liquidate(self, event: OperatorCommand, now_ns: int) -> None:
+        """Close positions on a person's word, also what a pause holds up; nothing is sent once it is killed."""
+        is_all = event.market == ALL_MARKETS
+        markets = self._markets if is_all else (self._market_of(event.market),)
+        if self.is_killed or any(market.is_killed for market in markets):
+            return
+        self.is_paused = False
+        for market in markets:
+            market.is_paused = False
+        terms = operator_terms(named.liquidation for controls in self._controls for named in controls.values())
+        terms = msgspec.structs.replace(
+            terms, scope=Scope.STRATEGY if is_all else Scope.MARKET, close_to=CloseTo.FLAT, is_latched=True
+        )
+        reason = f"liquidation asked for by {event.reason or 'the operator'}"
+        self._begin_liquidation(terms, "operator", reason, event.market, now_ns)
+
     def _on_strategy_command(self, command: Command, now_ns: int) -> None:
         if command is Command.PAUSE:
             self.is_paused = True
         elif not self.is_killed:
             self.is_paused = False
             self._gate.halt_reason = ""
+            self._desk.release(ALL_MARKETS, "ended by the operator", now_ns)
             self._limits.end(_HALT_STAGE, now_ns)
             self.faults = 0
             for group in self._groups.values():
@@ -738,12 +895,16 @@ class Engine:
             market.is_killed = False
             market.limits.end(_HALT_STAGE, now_ns)
             market.consecutive_faults = 0
-        self.is_halted = self._has_halted()
+            if not self._gate.halt_reason:
+                self._desk.release(market.index, "ended by the operator", now_ns)
+        self._settle_halt()
 
     def _halt(self, market: EngineMarket | None, reason: str, now_ns: int) -> None:
         """Latch a HALT: of one market, or of the strategy when `market` is None."""
         limits = self._limits if market is None else market.limits
-        limits.note(_HALT_STAGE, int(RiskLevel.HALT), int(Reason.HALTED), now_ns, detail=reason)
+        limits.note(_HALT_STAGE, int(RiskLevel.HALT), int(Reason.HALTED), now_ns, detail=reason, is_latched=True)
+        index = ALL_MARKETS if market is None else market.index
+        self._desk.release(index, "the market is halted", now_ns, only_unlatched=True)
         if market is None:
             self._gate.halt_reason = self._gate.halt_reason or reason
             for other in self._markets:
@@ -752,7 +913,11 @@ class Engine:
         else:
             market.halt_reason = market.halt_reason or reason
         self.state_revision += 1
+        self._settle_halt()
+
+    def _settle_halt(self) -> None:
         self.is_halted = self._has_halted()
+        self.is_over = self.is_halted and not self.is_closing
 
     def _has_halted(self) -> bool:
         return bool(self._gate.halt_reason) or all(market.halt_reason for market in self._markets)
@@ -777,7 +942,7 @@ class Engine:
         wake_ns = NEVER_NS
         for market in self._markets:
             wake_ns = min(wake_ns, market.due_ns, market.tracker.deadline_ns, market.truth.wake_ns)
-        self.wake_ns = wake_ns
+        self.wake_ns = min(wake_ns, self._desk.wake_ns) if self._desk.active else wake_ns
 
     def _begin_day(self, day: int) -> None:
         self._day = day

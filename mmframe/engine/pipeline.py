@@ -137,10 +137,13 @@ class _Trace:
 
 
 class Pipeline:
-    """One market's stages, bound once so that a decision only calls."""
+    """One market's stages, bound once so that a decision only calls.
+
+    Attributes:
+        can_liquidate: A risk control may ask for the position to be closed, quotes or none.
+    """
 
     __slots__ = (
-        "_can_liquidate",
         "_gate",
         "_ladder",
         "_limits",
@@ -153,6 +156,7 @@ class Pipeline:
         "_rungs",
         "_size_bound",
         "_tick",
+        "can_liquidate",
         "trace",
     )
 
@@ -171,7 +175,7 @@ class Pipeline:
         self._rungs = settings.ladder.rungs
         self._optimizers = tuple((named.name, named.optimizer.propose) for named in components.optimizers)
         self._risk_controls = tuple((named, named.control.assess) for named in components.risk_controls)
-        self._can_liquidate = any(named.liquidation is not None for named in components.risk_controls)
+        self.can_liquidate = any(named.liquidation is not None for named in components.risk_controls)
         self._gate = gate
         self._limits = limits
         self.trace: _Trace | None = None
@@ -197,7 +201,7 @@ class Pipeline:
             self._trace_grid(self.trace, bids, asks, bid_reason, ask_reason)
         level, asked = 0, _NOTHING_ASKED
         asked_bids, asked_asks = bids, asks
-        if self._risk_controls and (bids or asks or self._can_liquidate):
+        if self._risk_controls and (bids or asks or self.can_liquidate):
             # A position is closed whether or not there is something to quote.
             bids, asks, bid_reason, ask_reason, level, asked = self._assess(
                 view, inventory, advice, bids, asks, bid_reason, ask_reason

@@ -8,6 +8,7 @@ import msgspec
 
 from mmframe.domain.market import Side
 from mmframe.domain.orders import Fill, OrderState
+from mmframe.engine.liquidation import LiquidationState
 
 __all__ = ["EngineState", "RestoredFill", "RestoredOrder", "RestoredRun"]
 
@@ -38,6 +39,8 @@ class EngineState(msgspec.Struct, frozen=True):
     """High-water marks by quote asset: of the run's profit, and of the day's."""
     risk_states: dict[str, tuple[float, ...]] = {}
     """What risk controls remember, by market and name."""
+    liquidations: tuple[LiquidationState, ...] = ()
+    """Positions that are being closed, and how far that is."""
 
 
 class RestoredOrder(msgspec.Struct, frozen=True):
@@ -72,6 +75,8 @@ class RestoredRun(msgspec.Struct, frozen=True):
     """All, in the order in which they were counted."""
 
     def released(self) -> RestoredRun:
-        """Return the run without its halts and its kill: a person has looked into them."""
-        state = msgspec.structs.replace(self.state, halt_reason="", is_killed=False, market_halts=(), killed_markets=())
+        """Return the run without its halts, its kill and its liquidations: a person has looked into them."""
+        state = msgspec.structs.replace(
+            self.state, halt_reason="", is_killed=False, market_halts=(), killed_markets=(), liquidations=()
+        )
         return msgspec.structs.replace(self, state=state)

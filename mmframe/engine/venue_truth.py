@@ -251,6 +251,11 @@ class VenueTruth:
             receive_ns=now_ns,
         )
 
+    @property
+    def is_position_agreed(self) -> bool:
+        """Tell whether the venue's position, where it tells one, is what our fills say."""
+        return self._position is None or self._position.position_lots == self._ledger.position_lots
+
     def position_problem(self, now_ns: int) -> str:
         """Return why the market must halt because the positions have differed for too long, or nothing."""
         if now_ns < self._mismatch_ns or self._position is None:
