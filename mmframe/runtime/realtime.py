@@ -137,7 +137,7 @@ class RealTimeDriver:
                 return FAILED
             if self._stop.reason is not None:
                 return self._stop.reason
-            if session.engine.is_halted:
+            if session.engine.is_over:
                 return "halted"
             if end_ns is not None and session.now_ns >= end_ns:
                 return "duration"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mmframe.domain.orders import Approved, VenueEvent
     from mmframe.domain.status import RunStatus
     from mmframe.engine.engine import EngineEvent
-    from mmframe.engine.state import RestoredRun
+    from mmframe.engine.state import EngineState, RestoredRun
     from mmframe.ports import Sink
     from mmframe.runtime.journal import Journal
     from mmframe.runtime.plan import Plan
@@ -180,8 +180,9 @@ class Session:
     def _send(self, approved: Sequence[Approved], now_ns: int) -> None:
         if approved:
             if self.journal is not None:
-                # On disk before it is on the wire: a crash leaves nothing at the venue that the journal does not know.
-                self._record(self.journal.begin, [item.action for item in approved], now_ns)
+                # On disk before it is on the wire: a crash leaves nothing at the venue that the journal does not know,
+                # and nothing that the engine decided together with it is forgotten.
+                self._record(self.journal.begin, [item.action for item in approved], now_ns, self._changed_state())
             if self.failure is not None:
                 approved = [item for item in approved if not isinstance(item.action, _ADDS_RISK)]
             for item in approved:
@@ -223,12 +224,18 @@ class Session:
                 if sink.wants_decisions:
                     self._tell_one(sink, "on_decision", record)
 
-    def _save_state(self) -> None:
-        """Write what must survive when it changed; the sequence alone follows from the intents."""
+    def _changed_state(self) -> EngineState | None:
+        """Return what must survive when it changed, and take it as saved; the sequence follows from the intents."""
         engine = self.engine
-        if engine.state_revision != self._saved_revision and self.journal is not None:
-            self._saved_revision = engine.state_revision
-            self._record(self.journal.save_state, engine.state())
+        if engine.state_revision == self._saved_revision:
+            return None
+        self._saved_revision = engine.state_revision
+        return engine.state()
+
+    def _save_state(self) -> None:
+        state = self._changed_state() if self.journal is not None else None
+        if state is not None and self.journal is not None:
+            self._record(self.journal.save_state, state)
 
     def _record(self, write: Callable[..., _T], *values: object) -> _T | None:
         """Write to the journal; one that cannot be written ends the run."""

@@ -130,7 +130,7 @@ class VirtualDriver:
                 self._step(now_ns, market_ns)
             if session.failure is not None:
                 return FAILED
-            if engine.is_halted:
+            if engine.is_over:
                 return "halted"
 
     def _run_messages(self, source: _Source) -> None:
@@ -139,7 +139,7 @@ class VirtualDriver:
         on_message, take, end_ns = session.on_message, source.take, self._end_ns
         for _ in range(_CHECK_EVERY):
             now_ns = source.next_ns
-            if now_ns > end_ns or venue.next_event_ns <= now_ns or engine.wake_ns < now_ns or engine.is_halted:
+            if now_ns > end_ns or venue.next_event_ns <= now_ns or engine.wake_ns < now_ns or engine.is_over:
                 return
             batch, index = take(now_ns)
             session.advance_to(now_ns)
