@@ -73,17 +73,17 @@ NAMES = sorted({name for spec in (*OPTIMIZERS, *RISK_CONTROLS) for name in spec.
 
 def all_options(spec):
     """Return options under which a stage does as much as it can: every limit that it has is set, as its help shows."""
-    shown = {}
+    needed, shown = dict(REQUIRED.get(spec.name, {})), {}
     for field in attrs.fields(spec.options):
-        info = field.metadata[OPTION_METADATA_KEY]
-        if field.default is None and info.example is not None:
-            shown[field.name] = Decimal(info.example) if "Decimal" in str(field.type) else info.example
-    for chosen in (shown, {}):
-        try:
-            return make_options(spec, {**chosen, **REQUIRED.get(spec.name, {})})
-        except DomainError:
-            continue
-    return make_options(spec)
+        example = field.metadata[OPTION_METADATA_KEY].example
+        if example is not None and field.name not in needed:
+            value = Decimal(example) if "Decimal" in str(field.type) else example
+            (needed if field.default is attrs.NOTHING else shown)[field.name] = value
+    try:
+        return make_options(spec, {**shown, **needed})
+    except DomainError:
+        # Some options exclude each other.
+        return make_options(spec, needed)
 
 
 class Drawn:
