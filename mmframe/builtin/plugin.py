@@ -83,5 +83,6 @@ def mmframe_register_sinks() -> Iterable[SinkSpec]:
 def mmframe_check_plan(plan: PlanSummary) -> Iterable[ConfigError]:
     """Return what is wrong with how the strategy combines built-in components."""
     from mmframe.builtin import exchange
+    from mmframe.builtin.optimizers import check
 
-    return exchange.check_plan(plan)
+    return (*exchange.check_plan(plan), *check.check_plan(plan))

@@ -24,6 +24,7 @@ class ComponentUse:
         key: Its place in the strategy file, such as `optimizer[0]`.
         options: Its parsed options.
         market: Index of the market that it is for, or `ALL_MARKETS`.
+        provides: Of a signal, the field of `view.signals` that it fills; empty otherwise.
     """
 
     kind: ComponentKind
@@ -31,6 +32,7 @@ class ComponentUse:
     key: str
     options: Any
     market: int
+    provides: str = ""
 
 
 @attrs.frozen

@@ -102,10 +102,15 @@ class ParsedComponent:
         """Return the component's spec."""
         return self.found.spec
 
-    def in_market(self, market: int) -> ComponentUse:
-        """Return the component as plugins that check a plan see it."""
+    def in_market(self, market: int, *, provides: str = "") -> ComponentUse:
+        """Return the component as plugins that check a plan see it; `provides` is the field that a signal fills."""
         return ComponentUse(
-            kind=self.found.spec.kind, use=self.found.use, key=self.table.key, options=self.options, market=market
+            kind=self.found.spec.kind,
+            use=self.found.use,
+            key=self.table.key,
+            options=self.options,
+            market=market,
+            provides=provides,
         )
 
 
@@ -168,7 +173,10 @@ class ResolvedStrategy:
         """Return the strategy as plugins that check it see it."""
         uses = [source.in_market(ALL_MARKETS) for source in self.sources]
         for index, market in enumerate(self.markets):
-            uses += [component.in_market(index) for component in market.components]
+            provided = {id(signal): name for name, signal in market.signals}
+            uses += [
+                component.in_market(index, provides=provided.get(id(component), "")) for component in market.components
+            ]
         return PlanSummary(
             name=self.file.strategy.name, mode=self.mode, instruments=self.instruments, components=tuple(uses)
         )

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from mmframe.plugin import option
 
-__all__ = ["UNIT_DESCRIPTION", "UNIT_WORDS", "VolatilityUnit", "unit_option", "volatility_unit"]
+__all__ = ["QUOTE_UNIT", "UNIT_DESCRIPTION", "UNIT_WORDS", "VolatilityUnit", "unit_option", "volatility_unit"]
 
 _YEAR_S = 31_557_600.0
 """365.25 days: markets that never close have no other year."""
-_QUOTE = "quote-per-sqrt-s"
+QUOTE_UNIT = "quote-per-sqrt-s"
 _BPS = "bps-per-sqrt-s"
 _ANNUAL_PERCENT = "annual-percent"
 
@@ -34,8 +34,8 @@ def unit_option() -> Any:
     """Return the option."""
     return option(
         help="What the value is told in; stages that read `volatility` expect the default.",
-        default=_QUOTE,
-        choices=(_QUOTE, _BPS, _ANNUAL_PERCENT),
+        default=QUOTE_UNIT,
+        choices=(QUOTE_UNIT, _BPS, _ANNUAL_PERCENT),
     )
 
 
