@@ -14,7 +14,7 @@ import click
 from mmframe.cli.output import json_option, write_json, write_lines
 from mmframe.cli.text import note, paint, plural, program_name, wall_time
 from mmframe.domain.kinds import Mode
-from mmframe.errors import ExitCode, MmframeError, UsageError
+from mmframe.errors import ExitCode, JournalError, MmframeError, UsageError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mmframe.config.tables import RunTable
     from mmframe.domain.status import RunResult
     from mmframe.engine.state import RestoredRun
+    from mmframe.runtime.commands import CommandFolder, CommandInbox
     from mmframe.runtime.driver import StopRequest
     from mmframe.runtime.journal import Journal
     from mmframe.runtime.plan import Plan
@@ -188,6 +189,9 @@ def _run(request: RunRequest, *, as_json: bool, is_quiet: bool) -> int:
         journal, restored = _open_journal(request, plan)
         if journal is not None:
             stack.callback(journal.close)
+        inbox = _listen(request, plan, speed, journal)
+        if inbox is not None:
+            stack.callback(inbox.close)
         plan, display = _display(plan, stop, is_quiet=is_quiet)
         stack.callback(display.close)
         log = _log_path(plan)
@@ -197,7 +201,9 @@ def _run(request: RunRequest, *, as_json: bool, is_quiet: bool) -> int:
             stack.enter_context(log_to_file(log, is_alone=display.is_drawn))
         stack.enter_context(stop_on_signals(stop, display.on_stop_requested))
         try:
-            result = run_plan(plan, speed=speed, stop=stop, observer=display, journal=journal, restored=restored)
+            result = run_plan(
+                plan, speed=speed, stop=stop, observer=display, journal=journal, restored=restored, commands=inbox
+            )
         except BaseException as error:
             if not _is_abort(error):
                 raise
@@ -307,6 +313,41 @@ def _open_journal(request: RunRequest, plan: Plan) -> tuple[Journal | None, Rest
     so_far = f"{plural(len(restored.orders), 'open order')}, {plural(len(restored.fills), 'fill')} so far"
     note(f"going on with {path}: {so_far}")
     return journal, restored.released() if request.releases_halt else restored
+
+
+def _listen(request: RunRequest, plan: Plan, speed: float | None, journal: Journal | None) -> CommandInbox | None:
+    """Begin to listen to operators; a run that is as fast as possible is over before anybody could pause it."""
+    from mmframe.runtime.commands import CommandFolder, CommandInbox
+
+    if speed is None:
+        return None
+    folder = CommandFolder.of(request.file, plan.name, plan.mode)
+    _say_what_stands(request, plan, folder)
+    after = 0 if journal is None else journal.last_command
+    try:
+        return CommandInbox.open(folder, run_id=plan.settings.run_id, after=after)
+    except JournalError as error:
+        if plan.mode is Mode.LIVE:
+            raise
+        note(f"{error.message}; no command of an operator reaches this run")
+        return None
+
+
+def _say_what_stands(request: RunRequest, plan: Plan, folder: CommandFolder) -> None:
+    """Tell of pauses from before this run, with which it begins."""
+    from mmframe.domain.records import Command
+    from mmframe.runtime.commands import standing
+
+    words = {Command.PAUSE: "paused", Command.KILL: "killed"}
+    for sent in standing(folder.commands()):
+        if sent.command.command not in words:
+            continue
+        reason = f" ({sent.command.reason})" if sent.command.reason else ""
+        when = wall_time(sent.command.receive_ns)
+        what = f"{sent.symbol or plan.name} was {words[sent.command.command]} on {when}{reason}"
+        scope = f" --market {sent.symbol}" if sent.symbol else ""
+        resume = f"{program_name()} resume {shlex.quote(str(request.file))}{scope}"
+        note(paint(f"{what}: `{resume}` lets it quote again", fg="yellow", bold=True))
 
 
 def _log_path(plan: Plan) -> Path | None:

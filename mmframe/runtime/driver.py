@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 from mmframe.domain.kinds import Mode
 from mmframe.errors import UsageError
 from mmframe.runtime.kill_switch import KillSwitch
+from mmframe.runtime.operator_desk import OperatorDesk
 from mmframe.runtime.session import Session
 
 if TYPE_CHECKING:
     from mmframe.domain.status import RunResult, RunStatus
     from mmframe.engine.state import RestoredRun
+    from mmframe.runtime.commands import CommandSource
     from mmframe.runtime.journal import Journal
     from mmframe.runtime.plan import Plan
 
@@ -57,6 +59,7 @@ def run_plan(  # noqa: PLR0913 - one keyword for each thing the command line can
     journal: Journal | None = None,
     restored: RestoredRun | None = None,
     limit_ns: int | None = None,
+    commands: CommandSource | None = None,
 ) -> RunResult:
     """Run a plan to its end and return the result.
 
@@ -68,6 +71,7 @@ def run_plan(  # noqa: PLR0913 - one keyword for each thing the command line can
         journal: Open journal; the caller closes it.
         restored: A journaled run to continue from.
         limit_ns: Length after which the run ends by itself; by default the plan's own.
+        commands: Where operators' commands come from; not looked at by a run that is as fast as possible.
 
     Raises:
         UsageError: If a speed is not above 0, or asked for on a live feed.
@@ -81,11 +85,14 @@ def run_plan(  # noqa: PLR0913 - one keyword for each thing the command line can
     session = Session(plan, journal=journal, restored=restored)
     limit = limit_ns if limit_ns is not None else plan.duration_ns
     stop = stop or StopRequest()
+    desk = None if commands is None else OperatorDesk(session, commands)
     if plan.is_virtual:
         from mmframe.runtime.virtual import VirtualDriver  # noqa: PLC0415 - each driver is loaded only when it runs
 
-        return VirtualDriver(session, speed=speed, stop=stop, observer=observer, limit_ns=limit).run()
+        return VirtualDriver(session, speed=speed, stop=stop, observer=observer, limit_ns=limit, desk=desk).run()
     from mmframe.runtime.realtime import RealTimeDriver  # noqa: PLC0415
 
     kill_switch = KillSwitch.of(Path(plan.strategy_file), plan.name) if plan.mode is Mode.LIVE else None
-    return RealTimeDriver(session, stop=stop, observer=observer, limit_ns=limit, kill_switch=kill_switch).run()
+    return RealTimeDriver(
+        session, stop=stop, observer=observer, limit_ns=limit, kill_switch=kill_switch, desk=desk
+    ).run()

@@ -7,13 +7,13 @@ made by `touch`; what cannot be looked at counts as set.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
 from mmframe.errors import JournalError
+from mmframe.runtime.durable import write_durably
 from mmframe.runtime.plan import RUNS_FOLDER
 
 __all__ = ["KillRecord", "KillSwitch"]
@@ -87,18 +87,9 @@ class KillSwitch:
         Raises:
             JournalError: If the file cannot be written.
         """
-        unfinished = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as stream:
-                stream.write(msgspec.json.encode(KillRecord(now_ns, reason, _OPERATOR)))
-                stream.flush()
-                os.fsync(stream.fileno())
-            unfinished.replace(self.path)
-            _make_durable(self.path.parent)
+            write_durably(self.path, msgspec.json.encode(KillRecord(now_ns, reason, _OPERATOR)))
         except OSError as error:
-            with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
             msg = f"kill switch {str(self.path)!r}: cannot be set: {error.strerror}"
             raise JournalError(msg, hint="end the strategy's process yourself: it is not told to stop") from error
 
@@ -116,13 +107,3 @@ class KillSwitch:
             msg = f"kill switch {str(self.path)!r}: cannot be released: {error.strerror}"
             raise JournalError(msg, hint="remove the file yourself") from error
         return True
-
-
-def _make_durable(folder: Path) -> None:
-    """Write a folder's list of names to disk, where the system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

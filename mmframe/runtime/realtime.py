@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mmframe.ports import Clock, Feed
     from mmframe.runtime.driver import RunObserver, StopRequest
     from mmframe.runtime.kill_switch import KillSwitch
+    from mmframe.runtime.operator_desk import OperatorDesk
     from mmframe.runtime.session import Session
 
 __all__ = ["RealTimeDriver"]
@@ -52,6 +53,7 @@ class RealTimeDriver:
         limit_ns: Length after which the run ends, or None.
         clock: Where the time comes from; by default the plan's clock, else the machine's.
         kill_switch: Looked at before each step that may send something; set, it kills the strategy.
+        desk: Lets operators' commands take effect, before each step that may send something.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword for each thing that differs between runs
@@ -63,6 +65,7 @@ class RealTimeDriver:
         limit_ns: int | None,
         clock: Clock | None = None,
         kill_switch: KillSwitch | None = None,
+        desk: OperatorDesk | None = None,
     ) -> None:
         self._session = session
         self._stop = stop
@@ -71,6 +74,7 @@ class RealTimeDriver:
         self._clock: Clock = clock or session.plan.clock or SystemClock()
         self._next_look_ns = 0
         self._kill_switch = kill_switch
+        self._desk = desk
         self._next_kill_look_ns = 0
         self._is_feed_over = False
         self._is_venue_over = False
@@ -166,6 +170,8 @@ class RealTimeDriver:
         try:
             if self._kill_switch is not None:
                 self._heed(self._kill_switch)
+            if self._desk is not None and self._desk.look(max(self._clock.now_ns(), session.now_ns)):
+                self._desk.apply()
             if session.failure is None:
                 self._take_market()
             session.advance_to(max(self._clock.now_ns(), session.now_ns))
@@ -204,7 +210,8 @@ class RealTimeDriver:
     async def _wait(self) -> None:
         due_s = (self._session.next_due_ns() - self._clock.now_ns()) / 1e9
         shortest_s = 0.0 if self._session.failure is None else _FAILED_WAIT_S
-        longest_s = _LONGEST_WAIT_S if self._kill_switch is None else _KILL_LOOK_NS / 1e9
+        is_watched = self._kill_switch is not None or self._desk is not None
+        longest_s = _KILL_LOOK_NS / 1e9 if is_watched else _LONGEST_WAIT_S
         with anyio.move_on_after(max(shortest_s, min(due_s, longest_s))):
             await self._news.wait()
 

@@ -100,14 +100,26 @@ class Session:
 
     def on_event(self, event: EngineEvent) -> None:
         """Take advice or an operator's command."""
+        if isinstance(event, OperatorCommand):
+            self.on_command(event)
+            return
         self.engine.handle(event)
         if isinstance(event, AdviceUpdate):
             if self.journal is not None:
                 self._record(self.journal.on_advice, event)
             self._tell("on_advice", event)
-        elif isinstance(event, OperatorCommand) and self.journal is not None:
-            self._record(self.journal.on_command, event)
-            self._save_state()
+
+    def on_command(self, command: OperatorCommand, number: int = 0) -> None:
+        """Let an operator's command take effect, and record it with what it left in one commit.
+
+        Args:
+            command: In the driver's time.
+            number: Of a command that was sent; 0 for one that was not.
+        """
+        self.engine.handle(command)
+        if self.journal is not None:
+            self._saved_revision = self.engine.state_revision
+            self._record(self.journal.on_command, command, self.engine.state(), number)
 
     def fail(self, error: Exception) -> None:
         """End the run with `error`; the first one stays."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mmframe.domain.status import RunResult
     from mmframe.ports import Feed
     from mmframe.runtime.driver import RunObserver, StopRequest
+    from mmframe.runtime.operator_desk import OperatorDesk
     from mmframe.runtime.session import Session
 
 __all__ = ["VirtualDriver"]
@@ -46,9 +47,11 @@ class VirtualDriver:
         stop: Looked at between steps.
         observer: Gets the state now and then.
         limit_ns: Virtual length after which the run ends, or None.
+        desk: Lets operators' commands take effect, at any finite speed. They do so when everything due at the time of
+            the last step has happened, so that the same commands at the same times give the same run again.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword for each thing that differs between runs
         self,
         session: Session,
         *,
@@ -56,8 +59,10 @@ class VirtualDriver:
         stop: StopRequest,
         observer: RunObserver | None,
         limit_ns: int | None,
+        desk: OperatorDesk | None = None,
     ) -> None:
         self._session = session
+        self._desk = desk if speed is not None else None
         self._speed = speed
         self._stop = stop
         self._observer = observer
@@ -124,6 +129,10 @@ class VirtualDriver:
             reason = self._between_steps(now_ns)
             if reason is not None:
                 return reason
+            if self._desk is not None and self._hears(now_ns):
+                # What is due next may be something else now.
+                self._desk.apply()
+                continue
             if self._speed is None and market_ns == now_ns < venue.next_event_ns and engine.wake_ns >= now_ns:
                 self._run_messages(source)
             else:
@@ -192,9 +201,21 @@ class VirtualDriver:
         due = self._wall_start + (now_ns - (self._session.started_ns or now_ns)) / 1e9 / self._speed
         while self._stop.reason is None and (ahead := due - time.monotonic()) > 0.0:
             self._look()
+            if self._hears(now_ns):
+                break
             time.sleep(min(ahead, _LONGEST_SLEEP_S))
         self._look()
         return self._stop.reason
+
+    def _hears(self, next_ns: int) -> bool:
+        """Tell whether an operator's command is to take effect before what is due at `next_ns`."""
+        session = self._session
+        if self._desk is None or self._speed is None or session.now_ns >= next_ns:
+            return False
+        if not session.started_ns:
+            return self._desk.look(next_ns, next_ns)
+        paced_ns = session.started_ns + int((time.monotonic() - self._wall_start) * self._speed * 1e9)
+        return self._desk.look(max(session.now_ns, min(paced_ns, next_ns - 1)), next_ns)
 
     def _look(self) -> None:
         if self._observer is None:

@@ -5,6 +5,7 @@ The tables are described in `docs/reference/journal.md`.
 """
 
 from mmframe.runtime.journal.header import RecordedInstrument, RunHeader
+from mmframe.runtime.journal.limits import JournalLimit
 from mmframe.runtime.journal.orders import JournalOrder
 from mmframe.runtime.journal.reader import JournalFill, JournalIntent, JournalReader, JournalRun, OrderEvent
 from mmframe.runtime.journal.schema import APPLICATION_ID, SCHEMA_VERSION
@@ -16,6 +17,7 @@ __all__ = [
     "Journal",
     "JournalFill",
     "JournalIntent",
+    "JournalLimit",
     "JournalOrder",
     "JournalReader",
     "JournalRun",

@@ -16,6 +16,7 @@ from mmframe.domain.status import RunResult
 from mmframe.errors import JournalError, UsageError
 from mmframe.runtime.journal import rows
 from mmframe.runtime.journal.header import RunHeader
+from mmframe.runtime.journal.limits import LIMITS_SINCE, read_limits
 from mmframe.runtime.journal.restore import read_restored, read_state
 from mmframe.runtime.journal.schema import connect_reader, journal_errors, require_journal, require_sound
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from mmframe.domain.records import AdviceUpdate, QuoteDecision
     from mmframe.engine.state import EngineState, RestoredRun
+    from mmframe.runtime.journal.limits import JournalLimit
     from mmframe.runtime.journal.orders import JournalOrder
 
 __all__ = ["JournalFill", "JournalIntent", "JournalReader", "JournalRun", "OrderEvent"]
@@ -104,7 +106,7 @@ class JournalReader:
         with journal_errors(path):
             self._connection = connect_reader(path)
             try:
-                require_journal(path, self._connection)
+                self._version = require_journal(path, self._connection)
             except BaseException:
                 self._connection.close()
                 raise
@@ -320,6 +322,26 @@ class JournalReader:
         )
         return tuple(
             OperatorCommand(Command(command), at_ns, market, reason) for command, at_ns, market, reason in found
+        )
+
+    def limits(
+        self, market: int | None = None, *, run: int | None = None, since_ns: int = 0, until_ns: int | None = None
+    ) -> tuple[JournalLimit, ...]:
+        """Return the limits that bound, in the order in which they began.
+
+        Args:
+            market: Those of one market and of the whole strategy; None for all.
+            run: Number of the run; the newest when None.
+            since_ns: The driver's time; one that had ended before is left out.
+            until_ns: The driver's time; one that began later is left out. None for the end.
+        """
+        if self._version < LIMITS_SINCE:
+            return ()
+        return read_limits(
+            self._all,
+            run=self._number(run),
+            market=market,
+            span_ns=(since_ns, _LAST_NS if until_ns is None else until_ns),
         )
 
     def state(self) -> EngineState:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mmframe.runtime.journal.orders import JournalOrder
 
-__all__ = ["read_live_orders", "read_restored", "read_state", "sequence_of"]
+__all__ = ["read_last_command", "read_live_orders", "read_restored", "read_state", "sequence_of"]
 
 _LIVE_ORDERS = f"""
 SELECT {rows.ORDER_COLUMNS} FROM orders WHERE ended_run IS NULL ORDER BY created_run, created_ns, client_id
@@ -40,6 +40,12 @@ def read_state(connection: sqlite3.Connection) -> EngineState:
     """Return the engine's state as last recorded; that of a new engine when there is none."""
     row = connection.execute("SELECT body FROM state").fetchone()
     return EngineState() if row is None else msgspec.json.decode(row[0], type=EngineState)
+
+
+def read_last_command(connection: sqlite3.Connection) -> int:
+    """Return the number of the newest command that was sent and has taken effect; 0 for none."""
+    (number,) = connection.execute("SELECT max(number) FROM commands").fetchone()
+    return number or 0
 
 
 def read_live_orders(connection: sqlite3.Connection) -> list[JournalOrder]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mmframe.domain.orders import OrderUpdate
-    from mmframe.domain.records import OperatorCommand
+    from mmframe.domain.records import LimitRecord, OperatorCommand
 
     Row = tuple[str, Sequence[Any]]
     """A statement and its parameters."""
@@ -35,6 +35,7 @@ __all__ = [
     "fill_from",
     "fill_row",
     "intent_row",
+    "limit_row",
     "new_order_row",
     "order_from",
     "order_row",
@@ -74,7 +75,12 @@ _INSERT_DECISION = _insert(
     "decisions", "run, sequence, market, now_ns, bid_ticks, ask_ticks, bid_reason, ask_reason, body"
 )
 _INSERT_ADVICE = _insert("advice", "run, market, at_ns, valid_until_ns, source, note, body")
-_INSERT_COMMAND = _insert("commands", "run, at_ns, market, command, reason")
+_INSERT_COMMAND = _insert("commands", "run, at_ns, market, command, reason, number")
+_SET_LIMIT = (
+    _insert("limits", "run, market, stage, level, reason, began_ns, ended_ns, decisions, detail")
+    + " ON CONFLICT (run, market, stage, level, reason, began_ns)"
+    " DO UPDATE SET ended_ns = excluded.ended_ns, decisions = excluded.decisions"
+)
 
 
 def intent_row(run: int, action: Action, now_ns: int) -> Row:
@@ -185,9 +191,18 @@ def advice_from(body: bytes) -> AdviceUpdate:
     return _decode_advice(body)
 
 
-def command_row(run: int, command: OperatorCommand) -> Row:
-    """Return the row of an operator's order."""
-    return _INSERT_COMMAND, (run, command.receive_ns, command.market, command.command.value, command.reason)
+def command_row(run: int, command: OperatorCommand, number: int) -> Row:
+    """Return the row of an operator's order; `number` is 0 for one that was not sent."""
+    return _INSERT_COMMAND, (run, command.receive_ns, command.market, command.command.value, command.reason, number)
+
+
+def limit_row(run: int, limit: LimitRecord) -> Row:
+    """Return the row of a limit that began to bind, or the same row with its end."""
+    ended_ns = limit.now_ns if limit.is_over else None
+    return _SET_LIMIT, (
+        run, limit.market, limit.stage, limit.level, limit.reason, limit.began_ns, ended_ns, limit.decisions,
+        limit.detail,
+    )  # fmt: skip
 
 
 _FILL_SIDE = Fill.__struct_fields__.index("side")

@@ -21,12 +21,15 @@ __all__ = [
     "journal_errors",
     "require_journal",
     "require_sound",
+    "update_tables",
 ]
 
 APPLICATION_ID = 0x6D6D6A31
 """SQLite's `application_id` of a journal: "mmj1"."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """SQLite's `user_version` of the tables below."""
+_FIRST_VERSION = 1
+"""The oldest that can be read as it is, and that a run that goes on brings up to date."""
 
 _OLDEST_SQLITE = (3, 37, 0)
 """The first with STRICT tables."""
@@ -150,7 +153,22 @@ CREATE TABLE commands (
     at_ns    INTEGER NOT NULL,
     market   INTEGER NOT NULL,
     command  TEXT NOT NULL,
-    reason   TEXT NOT NULL
+    reason   TEXT NOT NULL,
+    number   INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE limits (
+    position  INTEGER PRIMARY KEY,
+    run       INTEGER NOT NULL,
+    market    INTEGER NOT NULL,
+    stage     TEXT NOT NULL,
+    level     INTEGER NOT NULL,
+    reason    INTEGER NOT NULL,
+    began_ns  INTEGER NOT NULL,
+    ended_ns  INTEGER,
+    decisions INTEGER NOT NULL,
+    detail    TEXT NOT NULL,
+    UNIQUE (run, market, stage, level, reason, began_ns)
 ) STRICT;
 
 CREATE TABLE state (
@@ -159,6 +177,10 @@ CREATE TABLE state (
     body TEXT NOT NULL
 ) STRICT;
 """
+
+_LIMITS_TABLE = _TABLES[_TABLES.index("CREATE TABLE limits") : _TABLES.index("CREATE TABLE state")]
+_MIGRATIONS = {1: ("ALTER TABLE commands ADD COLUMN number INTEGER NOT NULL DEFAULT 0", _LIMITS_TABLE)}
+"""By version: what makes the next one of it."""
 
 
 @contextmanager
@@ -225,8 +247,17 @@ def create_tables(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def require_journal(path: Path, connection: sqlite3.Connection) -> None:
-    """Check that the open database is a journal of this version.
+def update_tables(connection: sqlite3.Connection) -> None:
+    """Bring the tables of an older version up to date, inside the caller's transaction."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    for older in range(version, SCHEMA_VERSION):
+        for statement in _MIGRATIONS[older]:
+            connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def require_journal(path: Path, connection: sqlite3.Connection) -> int:
+    """Check that the open database is a journal, of this version or of one that can still be read; return which.
 
     Raises:
         JournalError: If it is another program's database, empty, or of another version.
@@ -243,9 +274,10 @@ def require_journal(path: Path, connection: sqlite3.Connection) -> None:
     if version > SCHEMA_VERSION:
         msg = f"journal {str(path)!r} is of a newer version: expected {SCHEMA_VERSION}, was {version}"
         raise JournalError(msg, hint="upgrade mmframe: pip install --upgrade mmframe")
-    if version < SCHEMA_VERSION:
-        msg = f"journal {str(path)!r} is of an older version: expected {SCHEMA_VERSION}, was {version}"
+    if version < _FIRST_VERSION:
+        msg = f"journal {str(path)!r} is of an older version: expected {_FIRST_VERSION} or newer, was {version}"
         raise JournalError(msg, hint="read it with the mmframe version named in its `run` table; start a new journal")
+    return int(version)
 
 
 def require_sound(path: Path, connection: sqlite3.Connection) -> None:

@@ -1,7 +1,7 @@
 """The writer: one process, one connection, commits that have reached the disk before an action leaves.
 
-Decisions, advice, commands and order updates explain; they wait in memory for the next commit. Intents, fills and the
-engine's state are what money depends on; each call that records them returns only when they are durable.
+Decisions, advice, limits and order updates explain; they wait in memory for the next commit. Intents, fills, commands
+and the engine's state are what money depends on; each call that records them returns only when they are durable.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from mmframe.errors import JournalError
 from mmframe.runtime.journal import orders, rows
 from mmframe.runtime.journal.header import RunHeader, require_same_run
 from mmframe.runtime.journal.lock import JournalLock
-from mmframe.runtime.journal.restore import read_live_orders, read_restored
+from mmframe.runtime.journal.restore import read_last_command, read_live_orders, read_restored
 from mmframe.runtime.journal.schema import (
     connect_writer,
     create_tables,
     journal_errors,
     require_journal,
     require_sound,
+    update_tables,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from mmframe.domain.orders import Action, Fill, OrderState, OrderUpdate
-    from mmframe.domain.records import AdviceUpdate, OperatorCommand, QuoteDecision
+    from mmframe.domain.records import AdviceUpdate, LimitRecord, OperatorCommand, QuoteDecision
     from mmframe.domain.status import RunResult
     from mmframe.engine.state import EngineState, RestoredRun
     from mmframe.runtime.journal.orders import JournalOrder
@@ -68,6 +69,7 @@ class Journal:
         path: The file.
         run: Number of this run in the file, from 1.
         wants_decisions: Whether decisions are to be recorded.
+        last_command: The newest command that was sent and has taken effect; 0 for none.
     """
 
     def __init__(  # noqa: PLR0913 - what `create` and `reopen` have opened
@@ -83,6 +85,7 @@ class Journal:
         self.path = path
         self.run = run
         self.wants_decisions = wants_decisions
+        self.last_command = read_last_command(connection)
         self._connection = connection
         self._lock = lock
         self._is_open = True
@@ -236,6 +239,24 @@ class Journal:
         row = (_END_RUN, (result.status.now_ns, result.ended_because, text, self.run))
         self._commit([row], is_durable=True)
 
+    def on_command(self, command: OperatorCommand, state: EngineState | None = None, number: int = 0) -> None:
+        """Record an operator's order, with the engine's state after it in one commit.
+
+        Args:
+            command: In the driver's time.
+            state: What it left; so a command that was sent has taken effect and is known to have, or neither.
+            number: Of a command that was sent; 0 for one that was not.
+
+        Raises:
+            JournalError: If it is not durable.
+        """
+        written = [rows.command_row(self.run, command, number)]
+        if state is not None:
+            written.append(self._state_row(state))
+        self._commit(written, is_durable=True)
+        self.last_command = max(self.last_command, number)
+        self._state = state or self._state
+
     # What explains: written with the next commit, at a bound, by `flush`, and at the end.
 
     def on_order_update(self, update: OrderUpdate, state: OrderState | None) -> None:
@@ -271,9 +292,9 @@ class Journal:
         """Record advice that came into force."""
         self._wait([rows.advice_row(self.run, update)], update.receive_ns)
 
-    def on_command(self, command: OperatorCommand) -> None:
-        """Record an operator's order."""
-        self._wait([rows.command_row(self.run, command)], command.receive_ns)
+    def on_limit(self, limit: LimitRecord) -> None:
+        """Record that a limit began to bind, or how long it did."""
+        self._wait([rows.limit_row(self.run, limit)], limit.now_ns)
 
     def flush(self) -> None:
         """Write what is waiting, so that readers see it and the death of the process loses nothing of it.
@@ -443,6 +464,7 @@ def _continue(path: Path, header: RunHeader) -> tuple[sqlite3.Connection, int, l
         require_same_run(path, msgspec.json.decode(text, type=RunHeader), header)
         live, restored = read_live_orders(connection), read_restored(connection)
         connection.execute("BEGIN IMMEDIATE")
+        update_tables(connection)
         run = _insert_run(connection, header)
         connection.execute("COMMIT")
     except BaseException:

@@ -11,6 +11,8 @@ from decimal import Decimal
 
 import pytest
 
+from mmframe.domain.records import Command, LimitRecord, OperatorCommand
+from mmframe.engine.state import EngineState
 from mmframe.errors import ExitCode, JournalError
 from mmframe.runtime.journal import APPLICATION_ID, SCHEMA_VERSION, Journal, JournalReader, RecordedInstrument, schema
 
@@ -236,12 +238,12 @@ def test_another_program_s_database_is_refused(path, values):
     [
         (
             SCHEMA_VERSION + 1,
-            "is of a newer version: expected 1, was 2",
+            "is of a newer version: expected 2, was 3",
             "upgrade mmframe: pip install --upgrade mmframe",
         ),
         (
-            SCHEMA_VERSION - 1,
-            "is of an older version: expected 1, was 0",
+            0,
+            "is of an older version: expected 1 or newer, was 0",
             "read it with the mmframe version named in its `run` table; start a new journal",
         ),
     ],
@@ -258,6 +260,30 @@ def test_another_version_is_refused(journal, path, values, version, message, hin
             open_it()
         assert caught.value.message == f"journal {str(path)!r} {message}"
         assert caught.value.hint == hint
+
+
+def test_a_journal_of_the_first_version_is_read_as_it_is_and_goes_on_as_a_new_one(journal, path, values):
+    journal.on_command(OperatorCommand(Command.PAUSE, values.NS, reason="lunch"), EngineState(is_paused=True), 5)
+    journal.close()
+    connection = sqlite3.connect(path)
+    connection.executescript("ALTER TABLE commands DROP COLUMN number; DROP TABLE limits; PRAGMA user_version = 1")
+    connection.close()
+
+    with JournalReader(path) as reader:
+        assert reader.limits() == ()
+        assert [command.reason for command in reader.commands()] == ["lunch"]
+    again, restored = Journal.reopen(path, values.header())
+    with again:
+        assert restored.state.is_paused
+        assert again.last_command == 0
+        again.on_limit(LimitRecord(0, "gate", 1, 0, values.NS, values.NS, 1, is_over=False))
+        again.on_command(OperatorCommand(Command.RESUME, values.NS), None, 6)
+
+    assert pragma(path, "user_version") == SCHEMA_VERSION
+    with JournalReader(path) as reader:
+        assert [limit.stage for limit in reader.limits()] == ["gate"]
+        assert len(reader.commands()) == 2
+    assert Journal.reopen(path, values.header())[0].last_command == 6
 
 
 def test_a_truncated_journal_is_refused_and_left_as_it_is(journal, path, values):

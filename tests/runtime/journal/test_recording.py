@@ -8,6 +8,7 @@ import sys
 import textwrap
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from mmframe.domain.market import Side
@@ -23,12 +24,12 @@ from mmframe.domain.orders import (
     Replace,
     Request,
 )
-from mmframe.domain.records import AdviceUpdate, Command, OperatorCommand
+from mmframe.domain.records import AdviceUpdate, Command, LimitRecord, OperatorCommand
 from mmframe.domain.status import ProfitAndLoss, RunResult, RunStatus
 from mmframe.domain.views import NEUTRAL_ADVICE
 from mmframe.engine.state import EngineState, RestoredFill, RestoredOrder
 from mmframe.errors import JournalError
-from mmframe.runtime.journal import Journal, JournalReader
+from mmframe.runtime.journal import Journal, JournalLimit, JournalReader
 from mmframe.runtime.journal.writer import MAX_WAITING_NS, MAX_WAITING_ROWS
 
 NS = 1_000_000_000
@@ -175,6 +176,35 @@ def test_what_waits_is_written_when_it_is_a_second_old(journal, path, values):
     journal.on_decision(values.decision(3, NS + MAX_WAITING_NS))
 
     assert (before, committed(path, "decisions")) == (0, 3)
+
+
+def test_a_command_and_what_it_left_are_one_durable_commit(journal, path, values):
+    journal.on_command(OperatorCommand(Command.PAUSE, NS, reason="lunch"), EngineState(is_paused=True), 7)
+
+    with JournalReader(path) as reader:
+        assert reader.commands() == (OperatorCommand(Command.PAUSE, NS, reason="lunch"),)
+        assert reader.state().is_paused
+    assert journal.last_command == 7
+    assert journal._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_each_time_that_a_limit_bound_is_one_record_with_its_end(journal, path, values):
+    first = LimitRecord(0, "spread-floor", 1, 13, NS, NS, 1, is_over=False, detail="0.4 bps")
+    journal.on_limit(first)
+    journal.on_limit(LimitRecord(ALL_MARKETS, "halt", 3, 30, 2 * NS, 2 * NS, 1, is_over=False))
+    journal.on_limit(msgspec.structs.replace(first, now_ns=3 * NS, decisions=9, is_over=True, detail=""))
+    journal.on_limit(msgspec.structs.replace(first, began_ns=4 * NS, now_ns=4 * NS))
+    journal.flush()
+
+    with JournalReader(path) as reader:
+        spell = JournalLimit(1, 0, "spread-floor", 1, 13, NS, 3 * NS, 9, "0.4 bps")
+        halt = JournalLimit(1, ALL_MARKETS, "halt", 3, 30, 2 * NS, None, 1, "")
+        again = JournalLimit(1, 0, "spread-floor", 1, 13, 4 * NS, None, 1, "0.4 bps")
+        assert reader.limits() == (spell, halt, again)
+        assert reader.limits(market=1) == (halt,)
+        assert reader.limits(market=0, since_ns=3 * NS + 1) == (halt, again)
+        assert reader.limits(until_ns=NS) == (spell,)
+        assert reader.limits(since_ns=2 * NS, until_ns=2 * NS) == (spell, halt)
 
 
 def test_a_clean_end_loses_nothing(journal, path, values):
