@@ -302,6 +302,9 @@ class Engine:
             self._market_of(order.market).tracker.restore(order)
             self.wake_ns = 0
         self._restore_state(run.state)
+        if run.is_released:
+            for group in self._groups.values():
+                group.forget_peaks()
 
     def _restore_state(self, state: EngineState) -> None:
         self._sequence = state.last_sequence

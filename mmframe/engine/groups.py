@@ -32,6 +32,7 @@ class QuoteGroup:
     """
 
     __slots__ = (
+        "_awaits_marks",
         "_day_start_float",
         "_ledgers",
         "_save_peak_after_ns",
@@ -61,6 +62,7 @@ class QuoteGroup:
         self.concentration = 0.0
         self.peak_pnl_quote = 0.0
         self.day_peak_pnl_quote = 0.0
+        self._awaits_marks = False
         self._saved_peaks = (0.0, 0.0)
         self._save_peak_after_ns = 0
 
@@ -81,6 +83,8 @@ class QuoteGroup:
         self.day_pnl_quote = day_pnl = total - self._day_start_float
         self.peak_pnl_quote = max(self.peak_pnl_quote, total)
         self.day_peak_pnl_quote = max(self.day_peak_pnl_quote, day_pnl)
+        if self._awaits_marks:
+            self._start_peaks()
 
     def begin_day(self) -> None:
         """Start the count of the day's profit at what the markets have made so far."""
@@ -95,8 +99,7 @@ class QuoteGroup:
     def forget_peaks(self) -> None:
         """Start the high-water marks anew from here: a person has looked into the loss."""
         self.update()
-        self.peak_pnl_quote = self.total_pnl_quote
-        self.day_peak_pnl_quote = self.day_pnl_quote
+        self._start_peaks()
 
     def wants_saving(self, now_ns: int) -> bool:
         """Tell, now and then, that the high-water marks have risen since they were last saved."""
@@ -105,6 +108,16 @@ class QuoteGroup:
         self._save_peak_after_ns = now_ns + _SAVE_PEAK_NS
         self._saved_peaks = self.peaks
         return True
+
+    def _start_peaks(self) -> None:
+        """Start both marks at the profit as it is, and again until the book of everything held has been seen.
+
+        A run that goes on after a restart knows a position's price of its last fill: what the market did since would
+        count as a fall from a peak that never was.
+        """
+        self.peak_pnl_quote = self.total_pnl_quote
+        self.day_peak_pnl_quote = self.day_pnl_quote
+        self._awaits_marks = any(market.ledger.position_lots and not market.has_touch for market in self.markets)
 
     @property
     def peaks(self) -> tuple[float, float]:

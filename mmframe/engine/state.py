@@ -73,10 +73,12 @@ class RestoredRun(msgspec.Struct, frozen=True):
     """Those that are not final."""
     fills: tuple[RestoredFill, ...]
     """All, in the order in which they were counted."""
+    is_released: bool = False
+    """A person has looked into its halts: the high-water marks start anew, as on a resume."""
 
     def released(self) -> RestoredRun:
         """Return the run without its halts, its kill and its liquidations: a person has looked into them."""
         state = msgspec.structs.replace(
             self.state, halt_reason="", is_killed=False, market_halts=(), killed_markets=(), liquidations=()
         )
-        return msgspec.structs.replace(self, state=state)
+        return msgspec.structs.replace(self, state=state, is_released=True)

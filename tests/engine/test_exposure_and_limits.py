@@ -20,7 +20,7 @@ from mmframe.engine.settings import (
     NamedOptimizer,
     NamedRiskControl,
 )
-from mmframe.engine.state import RestoredRun
+from mmframe.engine.state import RestoredFill, RestoredRun
 from mmframe.plugin import RiskRule
 from mmframe.testing import make_batch, make_instrument, snapshot
 from mmframe.testing.reference import ReferenceBook
@@ -134,6 +134,31 @@ def test_high_water_marks_rise_with_profit_outlive_a_restart_and_start_anew_when
     show(engine, 0, mid=91, now_ns=START_NS + 4 * SECOND_NS)
     now = watchers[0].inventories[-1]
     assert (now.total_pnl_quote, now.peak_pnl_quote, now.day_peak_pnl_quote) == (-90.0, -90.0, -90.0)
+
+
+def test_a_released_run_starts_its_high_water_marks_at_the_first_prices_of_all_that_it_holds():
+    engine, _ = make_engine("AAA/USDT", "BBB/USDT")
+    show(engine, 0, mid=150)
+    fills = tuple(
+        RestoredFill(
+            Fill(market, "x", str(market), Side.BUY, 100, 10, True, Decimal(0), "USDT", START_NS, START_NS), 200
+        )
+        for market in (0, 1)
+    )
+    stopped = RestoredRun(engine.state(), (), fills)
+
+    seen = {}
+    for name, run in (("resumed", stopped), ("released", stopped.released())):
+        again, watchers = make_engine("AAA/USDT", "BBB/USDT")
+        again.restore(run)
+        show(again, 0, mid=90, now_ns=START_NS + SECOND_NS)
+        show(again, 1, mid=80, now_ns=START_NS + 2 * SECOND_NS)
+        show(again, 0, mid=85, now_ns=START_NS + 3 * SECOND_NS)
+        now = watchers[0].inventories[-1]
+        seen[name] = (now.total_pnl_quote, now.peak_pnl_quote, now.day_peak_pnl_quote)
+
+    # Both fills were worth 100 when they were made; what the market did since is no fall from a new peak.
+    assert seen == {"resumed": (-350.0, 0.0, 0.0), "released": (-350.0, -300.0, -300.0)}
 
 
 def test_the_day_s_high_water_mark_begins_at_midnight():
