@@ -48,6 +48,11 @@ _OPTIONS = {
     "drawdown": {"max_drawdown_quote": Decimal(100)},
     "portfolio": {"max_concentration": 0.5, "max_gross_share": 0.5, "capital_quote": Decimal(1_000)},
     "max-spread": {"max_spread_bps": 50.0},
+    "fill-rate": {"max_fills": 10},
+    "toxic-flow": {"soft_vpin": 0.3, "hard_vpin": 0.8, "soft_loss_bps": 1.0, "hard_loss_bps": 4.0},
+    "request-budget": {"max_orders": 100, "max_requests": 500},
+    "pause": {"max_volatility_bps": 5.0, "max_spread_bps": 50.0, "max_loss_quote": Decimal(50)},
+    "circuit-breaker": {"move_bps": 100.0, "max_loss_quote": Decimal(100)},
     "avellaneda-stoikov": {"decay_per_price": 50.0, "inventory_std_orders": 3.0},
     "glft": {
         "decay_per_price": 50.0,
@@ -64,7 +69,15 @@ _OPTIONS = {
 }
 
 _VIEW = make_view(
-    signals=make_signals(volatility=0.01, relative_depth=0.9, imbalance=0.2, manipulation=0.0, spike_flag=0.0)
+    signals=make_signals(
+        volatility=0.01,
+        relative_depth=0.9,
+        imbalance=0.2,
+        manipulation=0.0,
+        spike_flag=0.0,
+        vpin=0.4,
+        market_condition=1.0,
+    )
 )
 _INVENTORY = make_inventory(position=0.5, max_position=1.0)
 _PROPOSAL = QuoteProposal(99.95, 0.2, 100.05, 0.2, 0, 0)

@@ -43,6 +43,15 @@ OPTIONS = {
     },
     "inventory-risk": {"max_unrealised_loss_quote": Decimal(50), "full_volatility_bps": 20.0},
     "max-spread": {"max_spread_bps": 50.0},
+    "adverse-markouts": {"count": 2, "max_mean_loss_bps": 5.0, "mean_count": 4, "cooldown_s": 3.0},
+    "circuit-breaker": {
+        "move_bps": 900.0,
+        "max_loss_quote": Decimal(100),
+        "losing_fills": 4,
+        "window_s": 2.0,
+        "cooldown_s": 1.0,
+        "probe_s": 1.0,
+    },
     "fee-floor": {"maker_fee_bps": 2.0},
 }
 BPS = {"decay_per_bps": 0.3}
@@ -100,13 +109,36 @@ FORMS = {
         {"max_drawdown_share": 0.1, "capital_quote": Decimal(900), "reset": "day"},
     ),
     "price-collar": ({"collar_bps": 100.0, "half_life_s": 10.0}, {"collar_bps": 50.0, "action": "remove"}),
+    "emergency-liquidation": (
+        {"loss_quote": Decimal(50), "drawdown_quote": Decimal(60), "position_factor": 1.2},
+        {"unrealised_loss_quote": Decimal(40), "unrealised_loss_bps": 300.0},
+    ),
+    "target-rebalancing": ({"band": Decimal("0.3"), "taker": True},),
     "balance": ({}, {"require_balances": True}),
+    "fill-rate": (
+        {"max_fills": 3, "window_s": 6.0, "cooldown_s": 2.0},
+        {"max_filled": Decimal("2.5"), "window_s": 60.0, "shrink_from": 0.0},
+    ),
+    "toxic-flow": (
+        {"soft_vpin": 0.5, "hard_vpin": 0.8, "soft_loss_bps": 1.0, "hard_loss_bps": 20.0, "loss_fills": 3},
+        {"soft_vpin": 0.5, "hard_vpin": 0.9, "when_unknown": "cancel"},
+    ),
+    "request-budget": (
+        {"max_orders": 150, "order_credit": 2, "orders_window_s": 3.0, "max_order_to_trade": 40.0},
+        {"max_requests": 900, "requests_window_s": 6.0, "max_daily_orders": 30_000, "soft_from": 0.1},
+    ),
+    "pause": (
+        {"max_spread_bps": 90.0, "max_imbalance": 0.9, "min_pause_s": 1.0, "cooldown_s": 0.0, "hysteresis": 0.0},
+        {"max_volatility_bps": 10.0, "min_relative_depth": 0.1, "max_pauses_per_hour": 3, "min_pause_s": 0.0},
+        {"max_loss_quote": Decimal(90), "loss_window_s": 8.0, "min_pause_s": 1.0, "cooldown_s": 0.5},
+    ),
 }
 """Of rules whose options lead through different branches."""
 BOOK = ReferenceBook()
 # One class for all calls: numba compiles anew for each class of the tuple.
 Signals = namedtuple(  # noqa: PYI024 - made at run time, as in a run
-    "Signals", ["volatility", "relative_depth", "imbalance", "manipulation", "spike_flag"]
+    "Signals",
+    ["volatility", "relative_depth", "imbalance", "manipulation", "spike_flag", "vpin", "market_condition"],
 )
 
 
@@ -128,11 +160,12 @@ def numbers(source):
     return source.choice((source.uniform(-2.0, 2.0), source.uniform(0.0, 1e3), 0.0, math.nan, math.inf, -math.inf))
 
 
-def situation(source):
+def situation(source, number):
+    """The call with this number: time goes on from call to call, and now and then leaps, ahead or back."""
     bid = source.uniform(90.0, 110.0)
     ask = bid + source.uniform(0.01, 1.0)
     view = MarketView(
-        now_ns=START_NS + source.randrange(-5_000_000_000, 60_000_000_000),
+        now_ns=START_NS + number * 400_000_000 + source.choice((0,) * 18 + (-5_000_000_000, 60_000_000_000)),
         bid=bid,
         bid_size=source.choice((0.0, source.random())),
         ask=ask,
@@ -149,6 +182,8 @@ def situation(source):
             imbalance=source.choice((source.uniform(-1.0, 1.0),) * 4 + (math.nan,)),
             manipulation=source.choice((0.0, 0.0, 0.0, 1.0, math.nan)),
             spike_flag=source.choice((0.0, 0.0, 0.0, 1.0)),
+            vpin=source.choice((source.uniform(0.0, 1.0),) * 9 + (math.nan,)),
+            market_condition=source.choice((0.0, 1.0, 2.0, 3.0, 4.0, 7.0, 0.5, math.nan)),
         ),
     )
     inventory = Inventory(
@@ -156,7 +191,7 @@ def situation(source):
         target=0.0,
         max_position=source.choice((1.0, math.inf)),
         average_price=100.0,
-        realised_pnl_quote=0.0,
+        realised_pnl_quote=source.uniform(-5.0, 5.0),
         unrealised_pnl_quote=0.0,
         fees_quote=0.0,
         day_pnl_quote=source.uniform(-60.0, 60.0),
@@ -216,8 +251,8 @@ def test_a_stage_gives_the_same_quotes_compiled(rule):
     native_fill = rule.fill_function and translated(rule.fill_function)
     python = rule.propose if isinstance(rule, OptimizerRule) else rule.assess
 
-    for _ in range(CALLS):
-        arguments = situation(source)
+    for number in range(CALLS):
+        arguments = situation(source, number)
         if native_fill and source.random() < 0.2:
             fill = fill_of(source, arguments[0])
             rule.on_fill(fill)

@@ -46,6 +46,26 @@ _REQUIRED_OPTIONS = {
         "capital_quote": Decimal(100),
     },
     "max-spread": {"max_spread_bps": 50.0},
+    "emergency-liquidation": {
+        "loss_quote": Decimal(50),
+        "drawdown_quote": Decimal(60),
+        "position_factor": 1.5,
+        "unrealised_loss_quote": Decimal(40),
+        "unrealised_loss_bps": 300.0,
+    },
+    "target-rebalancing": {"band": Decimal("0.05"), "taker": True},
+    "fill-rate": {"max_fills": 2, "max_filled": Decimal("0.5")},
+    "toxic-flow": {"soft_vpin": 0.5, "hard_vpin": 0.8, "soft_loss_bps": 1.0, "hard_loss_bps": 4.0},
+    "request-budget": {"max_orders": 100, "max_requests": 500, "max_order_to_trade": 50.0},
+    "pause": {
+        "max_volatility_bps": 5.0,
+        "max_spread_bps": 50.0,
+        "min_relative_depth": 0.3,
+        "max_imbalance": 0.9,
+        "max_loss_quote": Decimal(50),
+        "max_pauses_per_hour": 1,
+    },
+    "circuit-breaker": {"move_bps": 100.0, "max_loss_quote": Decimal(100), "losing_fills": 1},
 }
 
 
