@@ -9,6 +9,7 @@ from mmframe.builtin.optimizers.fixed_spread import FIXED_SPREAD
 from mmframe.builtin.optimizers.glft import GLFT
 from mmframe.builtin.optimizers.inventory_skew import INVENTORY_SKEW
 from mmframe.builtin.optimizers.spread_protection import SPREAD_PROTECTION
+from mmframe.builtin.optimizers.target_allocation import TARGET_ALLOCATION
 from mmframe.builtin.optimizers.touch import TOUCH
 from mmframe.builtin.optimizers.volatility_regime import VOLATILITY_REGIME
 
@@ -22,6 +23,7 @@ OPTIMIZERS = (
     GLFT,
     CARTEA_JAIMUNGAL,
     INVENTORY_SKEW,
+    TARGET_ALLOCATION,
     DEPTH_ADAPTIVE,
     SPREAD_PROTECTION,
     FEE_FLOOR,

@@ -34,6 +34,9 @@ class ChainMoments(NamedTuple):
     inventory_std: float
     probability: float
     """Sum over all inventories kept: 1 but for what was dropped."""
+    cut_share: float
+    """Share of the steps, each as likely as it is, in which more than one fill of a side was due and a probability was
+    cut to 1. Where it is not small the steps are too long, and the result is the simulation's and not the model's."""
 
     def profit_std_error(self, simulations: int) -> float:
         """Return the standard error of the deviation of profit as that many simulations estimate it."""
@@ -51,7 +54,7 @@ def chain_moments(  # noqa: PLR0913 - each is one parameter of the papers' simul
 ) -> ChainMoments:
     """Return the exact moments of wealth, cash plus inventory at the mid, and of inventory after all steps.
 
-    In each step a buy fills with probability `arrival_rate x exp(-decay x bid distance) x step_s`, held at or below 1,
+    In each step a buy fills with probability `arrival_rate x exp(-decay x bid distance) x step_s`, cut to 1 above,
     a sell likewise and independently; then the mid moves by `sigma x sqrt(step_s)`, up or down alike.
 
     Args:
@@ -69,13 +72,16 @@ def chain_moments(  # noqa: PLR0913 - each is one parameter of the papers' simul
         msg = f"steps: expected at least 1 of more than 0 s, was {steps} of {step_s:g} s"
         raise DomainError(msg)
     variance = sigma * sigma * step_s
+    cut = 0.0
     states: dict[int, _Moments] = {0: (1.0, 0.0, 0.0, 0.0, 0.0)}
     for step in range(steps):
         reached: dict[int, list[float]] = {}
         for orders, moments in states.items():
             bid, ask = distances(step, orders)
-            buys = _probability(arrival_rate, decay, bid, step_s)
-            sells = _probability(arrival_rate, decay, ask, step_s)
+            buys, sells = (_expected(arrival_rate, decay, distance, step_s) for distance in (bid, ask))
+            if buys > 1.0 or sells > 1.0:
+                cut += moments[0]
+                buys, sells = min(buys, 1.0), min(sells, 1.0)
             # A side without a quote has probability 0, and its infinite distance must not meet it in a product.
             earned_by_buy, earned_by_sell = (bid if buys else 0.0), (ask if sells else 0.0)
             for weight, change, earned in (
@@ -91,12 +97,12 @@ def chain_moments(  # noqa: PLR0913 - each is one parameter of the papers' simul
             for orders, moments in reached.items()
             if moments[0] > _NEGLIGIBLE
         }
-    return _summary(states)
+    return _summary(states, cut_share=cut / steps)
 
 
-def _probability(arrival_rate: float, decay: float, distance: float, step_s: float) -> float:
+def _expected(arrival_rate: float, decay: float, distance: float, step_s: float) -> float:
     exponent = -decay * distance
-    return min(1.0, arrival_rate * exp(exponent) * step_s) if exponent < 700.0 else 1.0
+    return arrival_rate * exp(exponent) * step_s if exponent < 700.0 else inf
 
 
 def _add(total: list[float], weight: float, moments: _Moments) -> None:
@@ -131,7 +137,7 @@ def _spread(moments: list[float], variance: float) -> _Moments:
     )
 
 
-def _summary(states: dict[int, _Moments]) -> ChainMoments:
+def _summary(states: dict[int, _Moments], *, cut_share: float) -> ChainMoments:
     one, first, second, third, fourth = (sum(moments[power] for moments in states.values()) for power in range(5))
     mean = first / one
     # Rounding may leave a certain profit with a variance a little below 0.
@@ -146,4 +152,5 @@ def _summary(states: dict[int, _Moments]) -> ChainMoments:
         inventory_mean=orders,
         inventory_std=sqrt(max(0.0, squares - orders**2)),
         probability=one,
+        cut_share=cut_share,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import attrs
 
 from mmframe.domain.views import Reason
@@ -41,7 +43,8 @@ class ModelOptions:
     """Options that all of them have.
 
     Raises:
-        DomainError: If not exactly one of the two decays, or of risk and its target, is set.
+        DomainError: If not exactly one of the two decays, or of risk and its target, is set; if no quote could ever
+            come of them, or the inventory not have the deviation that is asked for.
     """
 
     decay_per_price: float | None = option(
@@ -104,6 +107,21 @@ class ModelOptions:
                 f"the half spread of about 1 / k would exceed max_half_spread_bps, {self.max_half_spread_bps:g}"
             )
             raise DomainError(msg)
+        cost_bps = self.cost * 10_000.0
+        if cost_bps >= self.max_half_spread_bps:
+            msg = (
+                f"max_half_spread_bps: expected more than {cost_bps:g}, what a fill costs, "
+                f"was {self.max_half_spread_bps:g}"
+            )
+            raise DomainError(msg, hint="it costs maker_fee_bps + adverse_move_bps / 2")
+        # Quotes that lean back never spread an inventory wider than being anywhere within the limit alike.
+        widest = sqrt(self.max_orders * (self.max_orders + 1) / 3.0)
+        if self.inventory_std_orders is not None and self.inventory_std_orders >= widest:
+            msg = (
+                f"inventory_std_orders: expected less than {widest:.3g} with max_orders = {self.max_orders}, "
+                f"was {self.inventory_std_orders:g}"
+            )
+            raise DomainError(msg, hint="raise max_orders to three times the deviation or more")
 
     def require_one_risk(self, name: str, value: float | None) -> None:
         """Check that either the option `name` or `inventory_std_orders` is set.

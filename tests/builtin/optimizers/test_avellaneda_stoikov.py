@@ -170,6 +170,14 @@ def test_percent_volatility_instead_of_a_square_root_second_is_told_by_the_sprea
                 "max_half_spread_bps, 500"
             ),
         ),
+        (
+            {"maker_fee_bps": 10.0, "adverse_move_bps": 30.0, "max_half_spread_bps": 25.0},
+            "max_half_spread_bps: expected more than 25, what a fill costs, was 25",
+        ),
+        (
+            {"risk_aversion": None, "inventory_std_orders": 12.0},
+            "inventory_std_orders: expected less than 11.8 with max_orders = 20, was 12",
+        ),
         ({"risk_aversion": None}, "risk_aversion: expected either this or `inventory_std_orders`, was none"),
         ({"inventory_std_orders": 3.0}, "risk_aversion: expected either this or `inventory_std_orders`, was both"),
         ({"discount_per_s": 1.0}, 'discount_per_s: expected none with horizon = "rolling", was 1'),

@@ -115,7 +115,7 @@ def test_the_inventory_settles_near_the_deviation_that_is_asked_for(std):
 
 
 def test_decay_per_bps_is_the_same_one_in_another_unit():
-    tuned = {"running_penalty_per_s": None, "inventory_std_orders": 3.0}
+    tuned = {"running_penalty_per_s": None, "inventory_std_orders": 3.0, "max_orders": 7}
 
     assert quotes(1.0, decay_per_price=None, decay_per_bps=0.02, **tuned) == pytest.approx(
         quotes(1.0, **tuned), nan_ok=True

@@ -172,6 +172,28 @@ def test_two_steps_by_hand():
     assert exact.profit_std == pytest.approx(1.0)
     assert exact.profit_kurtosis == pytest.approx(2.5)
     assert exact.inventory_std == pytest.approx(1.0)
+    assert exact.cut_share == 0.0
+
+
+def test_a_probability_above_one_is_cut_and_told():
+    """From 1 on a buy is certain at 0 orders; every other one is half as likely: 1 + 1/2 fills in two steps."""
+    exact = chain_moments(
+        lambda step, orders: (0.0, math.inf) if orders == 0 else (1.0, math.inf),
+        steps=2,
+        step_s=1.0,
+        sigma=0.0,
+        arrival_rate=0.5 * math.e,
+        decay=1.0,
+    )
+
+    assert exact.inventory_mean == pytest.approx(1.5)
+    assert exact.cut_share == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("case", "share"), [((INVENTORY, 1.0), 0.0517), ((INVENTORY, 0.1), 0.0002)])
+def test_only_quotes_that_lean_hard_meet_steps_too_long_for_them(case, share, moments):
+    assert moments[case].cut_share == pytest.approx(share, abs=5e-5)
+    assert moments[SYMMETRIC, 1.0].cut_share == 0.0
 
 
 def test_a_side_without_a_quote_never_fills():
