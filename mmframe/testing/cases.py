@@ -299,6 +299,12 @@ _RISK = (
         "A compiling engine translates the very same function.",
         "No strings, dicts, `_replace`, raise or try inside the function; params is a NamedTuple of numbers.",
     ),
+    Case(
+        "MM-R10",
+        "It asks for LIQUIDATE only when its spec says how, and its spec says how only for options that it takes.",
+        "Positions cannot be closed without a pace and a price cap; the kernel takes it for a fault and halts.",
+        "Give the spec `liquidation`, a function of the options that returns `LiquidationTerms`; or return HALT.",
+    ),
 )
 
 _HISTORY = (

@@ -496,6 +496,12 @@ class _NanPrice(_Control):
         return _allow(proposal)._replace(level=1, bid=math.nan, reason=int(Reason.SPREAD_FLOOR))
 
 
+class _ClosesWithoutTerms(_Control):
+    def assess(self, view, inventory, advice, proposal):
+        verdict = super().assess(view, inventory, advice, proposal)
+        return verdict._replace(level=int(RiskLevel.LIQUIDATE)) if verdict.level else verdict
+
+
 @pytest.mark.parametrize(
     ("control", "expected"),
     [
@@ -507,6 +513,7 @@ class _NanPrice(_Control):
         (_SharedLatch, "MM-R06"),
         (_NanPrice, "MM-R07"),
         (_SharedLatch, "MM-R08"),
+        (_ClosesWithoutTerms, "MM-R10"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hypothesis import strategies as st
 
+from mmframe.domain.liquidation import LiquidationTerms
 from mmframe.domain.views import NEUTRAL_ADVICE, Reason, RiskLevel, RiskVerdict
 from mmframe.plugin import RiskControlSpec, RiskRule
 from mmframe.testing._check import ComponentConformance, case, expect, fail, rule_faults, tell_fill
-from mmframe.testing.builders import make_signals
+from mmframe.testing.builders import make_options, make_signals
 from mmframe.testing.conformance._edges import edge_situations
 from mmframe.testing.strategies import Situation, situations
 
@@ -167,6 +168,21 @@ class RiskControlConformance(ComponentConformance):
                 faults += rule_faults(control.fill_function, control.params)
             if faults:
                 fail("MM-R09", was="; ".join(faults), expected="numbers and tuples only")
+
+    @case("MM-R10")
+    def test_it_closes_positions_only_when_its_spec_says_how(self) -> None:
+        """MM-R10."""
+        spec, options = type(self).spec, type(self).options
+        if spec.liquidation is not None:
+            terms = spec.liquidation(options if options is not None else make_options(spec))
+            expect("MM-R10", type(terms) is LiquidationTerms, was=terms, expected="LiquidationTerms")
+            return
+
+        def holds(situation: Situation) -> None:
+            verdict = self.build().assess(*situation)
+            expect("MM-R10", verdict.level != RiskLevel.LIQUIDATE, was=verdict, expected="at most HALT")
+
+        self.for_all(holds, edges=self.edges(), situation=self.situations())
 
     def _situation_rows(self) -> st.SearchStrategy[list[Situation]]:
         return st.lists(self.situations(), min_size=1, max_size=3)
