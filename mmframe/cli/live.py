@@ -94,6 +94,8 @@ class RunView:
             state = Text(" HALTED ", style="bold white on red")
         elif self.stopping:
             state = Text(" stopping ", style="black on yellow")
+        elif status.is_paused:
+            state = Text(" PAUSED ", style="black on yellow")
         elif not any(market.working for market in status.markets):
             state = Text(" waiting ", style="black on yellow")
         moment = wall_time(status.now_ns)

@@ -61,6 +61,8 @@ _COMMANDS = {
     "doctor": _Command(
         "mmframe.cli.doctor", "doctor_command", "Say whether a live run can work: file, machine, venue and keys."
     ),
+    "pause": _Command("mmframe.cli.pause", "pause_command", "Pull the quotes of a running strategy, or of one market."),
+    "resume": _Command("mmframe.cli.pause", "resume_command", "Let a paused strategy, or market, quote again."),
     "kill": _Command(
         "mmframe.cli.kill", "kill_command", "Stop a live strategy for good and remove its orders at the venue."
     ),

@@ -136,7 +136,7 @@ class PlainStatus:
         fraction = progress_fraction(self._plan, status)
         done = "" if fraction is None else f" {fraction:4.0%}"
         made = f"{count(status.decisions)} decisions ({self._rate.update(status.decisions):,.0f}/s)"
-        halted = f", HALTED: {status.halt_reason}" if status.is_halted else ""
+        halted = f", HALTED: {status.halt_reason}" if status.is_halted else ", PAUSED" if status.is_paused else ""
         return [
             f"[{duration(status.now_ns - status.started_ns)}{done}] {count(status.events)} events, {made}{halted}",
             *(f"  {self._market_line(market)}" for market in status.markets),

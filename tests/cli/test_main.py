@@ -47,6 +47,8 @@ def test_help_lists_the_commands_in_a_newcomers_order_and_the_exit_statuses(invo
         "breakeven",
         "calibrate",
         "doctor",
+        "pause",
+        "resume",
         "kill",
         "plugins",
         "schema",
