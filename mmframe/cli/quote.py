@@ -19,7 +19,7 @@ from mmframe.cli.text import columns, note, paint, plain, wall_time
 from mmframe.domain.kinds import Mode
 from mmframe.domain.market import Side
 from mmframe.domain.views import NEUTRAL_ADVICE, Advice
-from mmframe.errors import DomainError, MmframeError, UsageError
+from mmframe.errors import DomainError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +119,7 @@ def quote_command(  # noqa: PLR0913 - one parameter for each option
         if numbers["bid"] is None or numbers["ask"] is None:
             message = f"{'--ask' if numbers['bid'] else '--bid'}: missing, expected --bid and --ask, or --at"
             raise UsageError(message, hint="`mmframe quote --help` has examples")
-        plan = _composed(file, mode, blocked_names(ctx))
+        plan = _composed(file, None if mode is None else Mode(mode), blocked_names(ctx))
         quote = _from_numbers(plan, symbol, sides, numbers)
     if as_json:
         answer = msgspec.to_builtins(quote, str_keys=True)
@@ -133,24 +133,10 @@ def quote_command(  # noqa: PLR0913 - one parameter for each option
 # From given numbers.
 
 
-def _composed(file: Path, mode: str | None, blocked: frozenset[str]) -> Plan:
-    from mmframe.registry import compose
+def _composed(file: Path, mode: Mode | None, blocked: frozenset[str]) -> Plan:
+    from mmframe.registry import compose_look
 
-    return compose(file, mode=_mode(file, mode), blocked=blocked, no_journal=True, with_sinks=False)
-
-
-def _mode(file: Path, chosen: str | None) -> Mode | None:
-    from mmframe.config import load_strategy_file
-
-    if chosen is not None:
-        return Mode(chosen)
-    try:
-        in_file = load_strategy_file(file).run.mode
-    except MmframeError:
-        # Composing finds the same problem together with all others of the file.
-        return None
-    # A live venue is never built for a look at the numbers: it would want keys.
-    return Mode.PAPER if in_file == Mode.LIVE.value else None
+    return compose_look(file, mode=mode, blocked=blocked)
 
 
 def _from_numbers(plan: Plan, symbol: str | None, sides: Sequence[Side], numbers: dict[str, Any]) -> Quote:
@@ -310,14 +296,10 @@ def _market(plan: Plan, symbol: str | None) -> int:
 
 def _at(file: Path, moment: str, symbol: str | None, sides: Sequence[Side], blocked: frozenset[str]) -> Quote:
     from mmframe.domain.market import NEVER_NS
-    from mmframe.registry import compose
     from mmframe.runtime.moments import parse_time_ns, time_text
     from mmframe.runtime.quote import quote_at, recording_start_ns
 
-    def composed() -> Plan:
-        return compose(file, mode=Mode.BACKTEST, blocked=blocked, no_journal=True, with_sinks=False)
-
-    plan = composed()
+    plan = _composed(file, Mode.BACKTEST, blocked)
     market = _market(plan, symbol)
     start_ns = recording_start_ns(plan)
     text = f"+{moment}" if _BARE_OFFSET.fullmatch(moment) else moment
@@ -331,7 +313,11 @@ def _at(file: Path, moment: str, symbol: str | None, sides: Sequence[Side], bloc
     plans = iter((plan,))
     try:
         return quote_at(
-            lambda: next(plans, None) or composed(), moment_ns, market=market, sides=sides, observer=progress
+            lambda: next(plans, None) or _composed(file, Mode.BACKTEST, blocked),
+            moment_ns,
+            market=market,
+            sides=sides,
+            observer=progress,
         )
     except UsageError as error:
         raise UsageError(f"--at: {error.message.removeprefix('moment: ')}", hint=error.hint) from error

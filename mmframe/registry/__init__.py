@@ -2,6 +2,7 @@
 
 from mmframe.registry.compose import CheckedComponent, CheckReport, check, compose, compose_history, compose_venue
 from mmframe.registry.discovery import InstalledPlugin
+from mmframe.registry.look import compose_look
 from mmframe.registry.registry import LoadedPlugin, Registry, ResolvedComponent
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "check",
     "compose",
     "compose_history",
+    "compose_look",
     "compose_venue",
 ]
