@@ -12,10 +12,18 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Callable, Iterator, Sequence
 
-    from mmframe.domain.advice import AdviceRequest, CompletionReply, CompletionRequest
+    from mmframe.domain.advice import (
+        AdviceRequest,
+        Answer,
+        CompletionReply,
+        CompletionRequest,
+        MarketPicture,
+        ModelList,
+        Rejection,
+    )
     from mmframe.domain.market import MarketBatch, Side, Touch
     from mmframe.domain.orders import Action, Approved, Fill, OrderUpdate, VenueCapabilities, VenueEvent
-    from mmframe.domain.records import AdviceUpdate, QuoteDecision
+    from mmframe.domain.records import AdviceUpdate, LimitRecord, QuoteDecision
     from mmframe.domain.views import (
         Advice,
         BookTick,
@@ -225,6 +233,10 @@ class Sink(Protocol):
         """Take advice that came into force."""
         ...
 
+    def on_limit(self, limit: LimitRecord) -> None:
+        """Take the news that a limit began to bind, no longer does, or still does as the run ends."""
+        ...
+
     def close(self) -> None:
         """Write what is buffered and release the resource; called once."""
         ...
@@ -232,21 +244,48 @@ class Sink(Protocol):
 
 @runtime_checkable
 class LLMProvider(Protocol):
-    """A model behind an API."""
+    """A model behind an API. Used on a thread of its own, never on the quoting path."""
 
-    async def complete(self, request: CompletionRequest) -> CompletionReply:
-        """Return the model's reply; a failure is a reply that says so, never an exception."""
+    model: str
+    """The model that is asked."""
+
+    def body(self, request: CompletionRequest) -> bytes:
+        """Return the exact body that would be sent, without any key: the same request gives the same bytes."""
+        ...
+
+    async def complete(self, request: CompletionRequest, *, timeout_s: float) -> CompletionReply:
+        """Ask once, within `timeout_s`, and return how it ended; a failure is a reply that says so, never an error."""
+        ...
+
+    async def models(self, *, timeout_s: float) -> ModelList:
+        """Return the models that may be asked; a failure is a list that says so, never an exception."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections; called once."""
         ...
 
 
 @runtime_checkable
 class Adviser(Protocol):
-    """Turns market views into a question and the answer into bounded advice. Pure: the driver does the asking."""
+    """Turns pictures of markets into a question, and a reply into answers. Pure: the runtime does the asking.
 
-    def request(self, views: Sequence[MarketView], inventories: Sequence[Inventory]) -> AdviceRequest | None:
-        """Return what to ask now, or None for nothing."""
+    What an answer may change, for how long and by how much, is bounded by the strategy file and not by the adviser.
+    """
+
+    levels: int
+    """How many levels a side it wants to see."""
+    trades: int
+    """How many of the newest executions it wants to see."""
+
+    def request(self, pictures: Sequence[MarketPicture]) -> AdviceRequest | None:
+        """Return one question about all of these markets, or None for nothing to ask."""
         ...
 
-    def advice(self, reply: CompletionReply) -> Sequence[AdviceUpdate]:
-        """Return the advice in a reply; empty when it holds none that can be trusted."""
+    def read(self, text: str, request: AdviceRequest) -> tuple[Sequence[Answer | Rejection], bool]:
+        """Return an answer or a rejection for each market asked about, and whether the JSON had to be salvaged.
+
+        Strict, and never an exception: unknown or missing keys, text for numbers, NaN and what is out of range are
+        rejections.
+        """
         ...

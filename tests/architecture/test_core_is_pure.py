@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 IMPURE = {"anyio", "asyncio", "httpx", "pluggy", "random", "socket", "time", "websockets"}
-PORTS_THAT_WAIT = {"Feed.run", "LLMProvider.complete", "Venue.run"}
+PORTS_THAT_WAIT = {"Feed.run", "LLMProvider.aclose", "LLMProvider.complete", "LLMProvider.models", "Venue.run"}
 """Protocol methods that drivers await. Ports state them and hold no behaviour."""
 
 

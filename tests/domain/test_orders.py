@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from mmframe.domain.advice import AdviceRequest, CompletionReply, CompletionRequest
+from mmframe.domain.advice import AdviceRequest, CompletionReply, CompletionRequest, ReplyStatus, Usage
 from mmframe.domain.market import Side
 from mmframe.domain.orders import (
     ALL_MARKETS,
@@ -68,8 +68,8 @@ EVENTS = [
 RECORDS = [
     AdviceUpdate(0, NEUTRAL_ADVICE, 1, source="spread-adviser"),
     OperatorCommand(Command.KILL, 1),
-    AdviceRequest((0,), CompletionRequest("m", "s", "p", b"{}", 100)),
-    CompletionReply("{}", "m", 5, cost_usd=Decimal("0.0001")),
+    AdviceRequest((0,), CompletionRequest("s", "p", b"{}", "advice", 100), "4f2a"),
+    CompletionReply(ReplyStatus.OK, "{}", "m", 5, Usage(10, output_tokens=2), reported_cost_usd=Decimal("0.0001")),
 ]
 
 

@@ -62,11 +62,20 @@ class Sink:
     def on_order_update(self, update): pass
     def on_fill(self, fill): pass
     def on_advice(self, update): pass
+    def on_limit(self, limit): pass
     def close(self): pass
 
 class Adviser:
-    def request(self, views, inventories): return None
-    def advice(self, reply): return ()
+    levels = trades = 0
+    def request(self, pictures): return None
+    def read(self, text, request): return (), False
+
+class Provider:
+    model = "m"
+    def body(self, request): return b""
+    async def complete(self, request, *, timeout_s): ...
+    async def models(self, *, timeout_s): ...
+    async def aclose(self): pass
 
 def building(make):
     def build(options, context):
@@ -145,7 +154,7 @@ def mmframe_register_advisers():
 
 @hookimpl
 def mmframe_register_llm_providers():
-    return [LLMProviderSpec(name="chat", summary="C.", options=Options, build=building(Adviser))]
+    return [LLMProviderSpec(name="chat", summary="C.", options=Options, build=building(Provider))]
 """
 
 START = """\
