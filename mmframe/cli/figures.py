@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.orders import Action, Fill, OrderUpdate
-    from mmframe.domain.records import AdviceUpdate, QuoteDecision
+    from mmframe.domain.records import AdviceUpdate, LimitRecord, QuoteDecision
     from mmframe.domain.status import MarketStatus, RunStatus
     from mmframe.runtime.plan import Plan
 
@@ -75,6 +75,9 @@ class RecentFills:
 
     def on_advice(self, update: AdviceUpdate) -> None:
         """Ignore it; the status has a line for each adviser."""
+
+    def on_limit(self, limit: LimitRecord) -> None:
+        """Ignore it; the status tells the level."""
 
     def close(self) -> None:
         """Have nothing to release."""

@@ -102,7 +102,10 @@ class GateRejection(msgspec.Struct, frozen=True):
 
 
 class LimitRecord(msgspec.Struct, frozen=True, tag="limit"):
-    """A limit began to bind, or no longer does. What binds again within a second has never stopped."""
+    """A limit began to bind, or no longer does, or still does as the run ends.
+
+    What binds again within a second has never stopped.
+    """
 
     market: int
     """`ALL_MARKETS` for what concerns the whole strategy."""
@@ -114,7 +117,7 @@ class LimitRecord(msgspec.Struct, frozen=True, tag="limit"):
     """Why: a `Reason`, or a component's own code."""
     began_ns: int
     now_ns: int
-    """When this was written: the beginning, or the end."""
+    """When this was written: the beginning, or the end, of the limit or of the run."""
     decisions: int
     """In how many decisions it bound so far."""
     is_over: bool

@@ -8,7 +8,7 @@ import msgspec
 
 from mmframe.domain.market import BookState
 
-__all__ = ["MarketStatus", "ProfitAndLoss", "RunResult", "RunStatus", "WorkingOrder"]
+__all__ = ["LimitCount", "MarketStatus", "ProfitAndLoss", "RunResult", "RunStatus", "WorkingOrder"]
 
 
 class ProfitAndLoss(msgspec.Struct, frozen=True):
@@ -91,6 +91,23 @@ class RunStatus(msgspec.Struct, frozen=True):
     """The operator paused the whole strategy."""
 
 
+class LimitCount(msgspec.Struct, frozen=True):
+    """How often one limit bound in a run, for one reason."""
+
+    instrument: str
+    """Empty for what concerns the whole strategy."""
+    stage: str
+    """Whose limit: the name of the risk control, `gate <limit>`, `halt`."""
+    level: int
+    """How far it went, a `RiskLevel`."""
+    reason: int
+    """A `Reason`, or a component's own code."""
+    times: int
+    decisions: int
+    bound_ns: int
+    """For how long together."""
+
+
 class RunResult(msgspec.Struct, frozen=True):
     """How a run ended."""
 
@@ -114,3 +131,5 @@ class RunResult(msgspec.Struct, frozen=True):
     """The last few faults, oldest first."""
     is_confirmed_empty: bool = True
     """At the end a live venue listed no order of ours, twice; always True on a virtual venue."""
+    limits: tuple[LimitCount, ...] = ()
+    """Which limits bound, the most frequent first."""

@@ -415,6 +415,11 @@ class Engine:
         self._limit_records.clear()
         return records
 
+    def tell_open_limits(self, now_ns: int) -> None:
+        """Put on record once more what still binds, as the run ends."""
+        for limits in (self._limits, *(market.limits for market in self._markets)):
+            limits.tell_open(now_ns)
+
     def decision_hash(self) -> str:
         """Return SHA-256 over every decision, approved action and fill so far."""
         return self._hash.hexdigest()

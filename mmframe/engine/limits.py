@@ -86,6 +86,22 @@ class LimitLog:
             if now_ns - binding.last_ns >= _HOLD_NS and not binding.is_latched:
                 self._end(stage, binding, now_ns)
 
+    def tell_open(self, now_ns: int) -> None:
+        """Tell once more of each limit that still binds, with how often it has: what follows is not recorded."""
+        for stage, binding in self._active.items():
+            self._emit(
+                LimitRecord(
+                    self._market,
+                    stage,
+                    binding.level,
+                    binding.reason,
+                    binding.began_ns,
+                    now_ns,
+                    binding.decisions,
+                    is_over=False,
+                )
+            )
+
     def end(self, stage: str, now_ns: int, *, detail: str = "") -> None:
         """End a latched limit that was released, or that has done its work."""
         binding = self._active.get(stage)

@@ -16,7 +16,7 @@ import msgspec
 
 from mmframe.domain.market import MarketBatch, MessageKind, Side
 from mmframe.domain.orders import BalanceUpdate, Fill
-from mmframe.domain.records import AdviceUpdate, QuoteDecision
+from mmframe.domain.records import AdviceUpdate, LimitRecord, QuoteDecision
 from mmframe.domain.views import NEUTRAL_ADVICE, Advice
 from mmframe.engine import Engine
 from mmframe.engine.settings import NamedSignal
@@ -250,6 +250,9 @@ class _Decisions:
 
     def on_advice(self, update: AdviceUpdate) -> None:
         """Ignore it."""
+
+    def on_limit(self, limit: LimitRecord) -> None:
+        """Ignore it; the decision tells each stage's level."""
 
     def close(self) -> None:
         """Have nothing to release."""

@@ -19,6 +19,7 @@ from mmframe.engine import Engine
 from mmframe.errors import JournalError
 from mmframe.ports import MarketObserver
 from mmframe.runtime.clocks import VirtualClock
+from mmframe.runtime.limit_tally import LimitTally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,6 +72,7 @@ class Session:
         self._clock = plan.clock if isinstance(plan.clock, VirtualClock) else None
         self._may_open = plan.venue.capabilities.reports_positions
         self._saved_revision = -1
+        self._limits = LimitTally([instrument.symbol for instrument in plan.instruments])
         self._live_at_stop: tuple[str, ...] = ()
         self._sink_notes: list[str] = []
         self.failure: Exception | None = None
@@ -133,6 +135,7 @@ class Session:
         self._send(self.engine.decide(now_ns), now_ns)
         if self.engine.records_decisions:
             self._write_decisions()
+        self._write_limits()
 
     def stop(self, reason: str) -> None:
         """Stop quoting and cancel everything; keep stepping until `is_clean`."""
@@ -166,6 +169,8 @@ class Session:
         After a failure, or when the journal cannot be written, the caller raises `failure`.
         """
         engine = self.engine
+        engine.tell_open_limits(self.now_ns)
+        self._write_limits()
         for sink in self._sinks:
             self._close(sink)
         result = RunResult(
@@ -181,6 +186,7 @@ class Session:
             unresolved=engine.unresolved_ids(),
             fault_notes=(*self._sink_notes, *engine.fault_notes),
             is_confirmed_empty=engine.is_confirmed_empty,
+            limits=self._limits.counts(),
         )
         if self.journal is not None:
             self._record(self.journal.save_state, engine.state())
@@ -243,6 +249,13 @@ class Session:
             return None
         self._saved_revision = engine.state_revision
         return engine.state()
+
+    def _write_limits(self) -> None:
+        for record in self.engine.take_limits():
+            self._limits.add(record)
+            if self.journal is not None:
+                self._record(self.journal.on_limit, record)
+            self._tell("on_limit", record)
 
     def _save_state(self) -> None:
         state = self._changed_state() if self.journal is not None else None

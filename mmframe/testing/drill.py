@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from mmframe.domain.market import MarketBatch
     from mmframe.domain.orders import Action, Fill, OrderUpdate
-    from mmframe.domain.records import AdviceUpdate, QuoteDecision
+    from mmframe.domain.records import AdviceUpdate, LimitRecord, QuoteDecision
     from mmframe.domain.status import RunResult
     from mmframe.ports import Feed
     from mmframe.runtime.plan import Plan
@@ -208,6 +208,9 @@ class _Watch:
         """Nothing to do."""
 
     def on_advice(self, update: AdviceUpdate) -> None:
+        """Nothing to do."""
+
+    def on_limit(self, limit: LimitRecord) -> None:
         """Nothing to do."""
 
     def close(self) -> None:

@@ -64,7 +64,7 @@ class Recorder:
     wants_decisions = True
 
     def __init__(self):
-        self.decisions, self.actions, self.fills, self.updates = [], [], [], []
+        self.decisions, self.actions, self.fills, self.updates, self.limits = [], [], [], [], []
         self.is_closed = False
 
     def on_decision(self, decision):
@@ -81,6 +81,9 @@ class Recorder:
 
     def on_advice(self, update):
         raise AssertionError
+
+    def on_limit(self, limit):
+        self.limits.append(limit)
 
     def close(self):
         self.is_closed = True

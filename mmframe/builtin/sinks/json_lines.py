@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from mmframe.domain.orders import Action, Fill, OrderUpdate
-    from mmframe.domain.records import AdviceUpdate, QuoteDecision
+    from mmframe.domain.records import AdviceUpdate, LimitRecord, QuoteDecision
 
 __all__ = ["JSONL", "JsonLinesOptions", "JsonLinesSink"]
 
@@ -99,6 +99,10 @@ class JsonLinesSink:
         fields = {**msgspec.structs.asdict(update), "advice": update.advice._asdict()}
         self._write({"type": "advice", **fields})
 
+    def on_limit(self, limit: LimitRecord) -> None:
+        """Write that a limit began to bind, or how long it did."""
+        self._write(limit)
+
     def close(self) -> None:
         """Write what is buffered and close the file."""
         if self._file is not None:
@@ -163,11 +167,11 @@ def _header(context: BuildContext) -> dict[str, Any]:
 
 JSONL = SinkSpec(
     name="jsonl",
-    summary="Decisions, requests, order updates, fills and advice as JSON lines.",
+    summary="Decisions, requests, order updates, fills, limits and advice as JSON lines.",
     description=(
         "One JSON object a line with a `type`: `run` (first line of a run: mode and the grid of each market), "
-        "`decision`, `action`, `order_update`, `fill`, `advice`. Prices are ticks, sizes lots, times nanoseconds UTC, "
-        "money decimal text; NaN and infinity are null. An existing file is appended to."
+        "`decision`, `action`, `order_update`, `fill`, `limit`, `advice`. Prices are ticks, sizes lots, times "
+        "nanoseconds UTC, money decimal text; NaN and infinity are null. An existing file is appended to."
     ),
     options=JsonLinesOptions,
     build=_build,

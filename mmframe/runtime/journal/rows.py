@@ -79,7 +79,9 @@ _INSERT_COMMAND = _insert("commands", "run, at_ns, market, command, reason, numb
 _SET_LIMIT = (
     _insert("limits", "run, market, stage, level, reason, began_ns, ended_ns, decisions, detail")
     + " ON CONFLICT (run, market, stage, level, reason, began_ns)"
-    " DO UPDATE SET ended_ns = excluded.ended_ns, decisions = excluded.decisions"
+    " DO UPDATE SET ended_ns = excluded.ended_ns, decisions = excluded.decisions, detail = CASE"
+    " WHEN excluded.detail IN ('', detail) THEN detail WHEN detail = '' THEN excluded.detail"
+    " ELSE detail || '; ' || excluded.detail END"
 )
 
 

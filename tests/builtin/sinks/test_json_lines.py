@@ -15,7 +15,7 @@ from mmframe.builtin.sinks import SINKS
 from mmframe.builtin.sinks.json_lines import JSONL, JsonLinesOptions
 from mmframe.domain.market import Side
 from mmframe.domain.orders import Cancel, Fill, OrderStatus, OrderUpdate, Request, Submit
-from mmframe.domain.records import AdviceUpdate, LadderLevel, QuoteDecision, StageKind, StageRecord
+from mmframe.domain.records import AdviceUpdate, LadderLevel, LimitRecord, QuoteDecision, StageKind, StageRecord
 from mmframe.domain.views import NEUTRAL_ADVICE
 from mmframe.errors import UsageError
 from mmframe.ports import Sink
@@ -63,10 +63,11 @@ def test_each_record_is_a_line_with_its_type(tmp_path):
     sink.on_order_update(UPDATE)
     sink.on_fill(FILL)
     sink.on_advice(AdviceUpdate(0, NEUTRAL_ADVICE._replace(skew_bps=2.5), 5, "calm", "quiet"))
+    sink.on_limit(LimitRecord(0, "spread-floor", 1, 13, 2, 5, 9, is_over=True))
     sink.on_decision(DECISION)
     sink.close()
 
-    header, action, update, fill, advice, decision = lines(tmp_path / "records.jsonl")
+    header, action, update, fill, advice, limit, decision = lines(tmp_path / "records.jsonl")
     assert header == {
         "type": "run",
         "mode": "paper",
@@ -77,6 +78,7 @@ def test_each_record_is_a_line_with_its_type(tmp_path):
     assert (update["type"], update["status"]) == ("order_update", "open")
     assert (fill["type"], fill["venue_trade_id"], fill["fee"]) == ("fill", "t-1", "0.00010")
     assert (advice["type"], advice["source"], advice["advice"]["skew_bps"]) == ("advice", "calm", 2.5)
+    assert (limit["type"], limit["stage"], limit["decisions"], limit["is_over"]) == ("limit", "spread-floor", 9, True)
     assert (decision["type"], decision["stages"][0]["name"]) == ("decision", "fixed-spread")
     assert decision["view"] == {"mid": 100.0, "signals.volatility": None}
     assert decision["inventory"] == {"max_position": None}
