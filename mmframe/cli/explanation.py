@@ -23,6 +23,8 @@ _WIDE = 110
 _ALWAYS_SHOWN = frozenset({"position", "target", "max_position"})
 """Figures of the inventory that say something even when they are 0 or not set."""
 _NS_PER_MS = 1_000_000
+_FIRST_MOMENT_NS = 10**17
+"""A time in nanoseconds from here on (the year 1973) is a moment, below a length."""
 _BPS = 10_000.0
 
 
@@ -176,6 +178,8 @@ def _figures(values: Mapping[str, float | None], *, missing: str = "-") -> str:
 def _figure(name: str, value: float | None, missing: str) -> str:
     if value is None:
         return f"{name} {missing}"
+    if name.endswith("_ns") and value >= _FIRST_MOMENT_NS:
+        return f"{name.removesuffix('_ns')} {wall_time(int(value))}"
     if name.endswith("_ns"):
         return f"{name.removesuffix('_ns')} {value / _NS_PER_MS:,.6g} ms"
     return f"{name} {value:,.8g}"
