@@ -20,7 +20,7 @@ Source: Avellaneda & Stoikov, High-frequency trading in a limit order book, Quan
 
 from __future__ import annotations
 
-from itertools import chain, pairwise
+from itertools import pairwise
 from math import ceil, exp, floor, hypot, inf, isfinite, log, nan
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,7 @@ __all__ = [
 
 _DISTANCES = 20
 _REACH_MIN_TICKS = 4.5
-_FILLS_MIN = 100
+_FILLS_MIN = 50
 _DISPERSION_MAX = 4.0
 """Counts that scatter like this make the Poisson errors half of the true ones."""
 _PSEUDO_R2_MIN = 0.9
@@ -189,7 +189,7 @@ def calibrate_fill_intensity(  # noqa: PLR0913 - one keyword for each choice of 
         rows = counts.counts(tick=tick)
         first = _first_distance(rows, half_spread * tick, volatility, inventory_std_orders) / tick
         fitted = round(first, 2), round(rows[-1].distance / tick, 2)
-    if not 0.0 <= fitted[0] < fitted[1]:
+    elif not 0.0 <= fitted[0] < fitted[1]:
         msg = f"fit_range: expected 0 <= first < last, was {fitted[0]:g} to {fitted[1]:g} ticks"
         raise DomainError(msg, hint="an exponential is fitted to two distances or more")
     both, bid_side, ask_side = (_fitted(counts, side, fitted, tick) for side in (None, Side.BUY, Side.SELL))
@@ -319,7 +319,7 @@ def _volatility(tape: Tape, *, tick: float, horizon_s: float) -> VolatilityEstim
 def _mean_mid(tape: Tape, tick: float) -> float:
     weighted = held = 0
     mid2, since_ns = 0, 0
-    for time_ns, mark, low_ticks, high_ticks in chain(tape.entries(), [(tape.end_ns, Mark.VOID, 0, 0)]):
+    for time_ns, mark, low_ticks, high_ticks in tape.entries():
         if mark in {Mark.TOUCH, Mark.VOID}:
             if mid2:
                 weighted += mid2 * (time_ns - since_ns)
@@ -360,8 +360,12 @@ def _of_the_decay(found: FillIntensity, fit: IntensityFit) -> list[str]:
         warnings.append(
             f"k is known only to {found.both.decay_error / fit.decay:.0%}: a longer recording tells it better."
         )
-    if fit.fills < _FILLS_MIN:
-        warnings.append(f"Only {fit.fills} fills within the range of the fit: a longer recording tells more.")
+    # A taker who reaches far fills an order at every distance on the way, so the sum would count takers many times.
+    takers = max(row.fills for row in found.pooled if found.is_fitted(row))
+    if takers < _FILLS_MIN:
+        warnings.append(
+            f"At no distance of the fit were there more than {takers} fills: a longer recording tells more."
+        )
     return warnings
 
 
@@ -397,8 +401,8 @@ def _of_the_range(found: FillIntensity) -> list[str]:
     if first <= quoted.flat_ticks <= last and _DISAGREEMENT_MAX < factor < inf:
         curve, counted = _short(fit.rate_per_s(distance)), _short(_counted_rate(found.pooled, distance))
         warnings.append(
-            f"{flat} ticks from the mid, where `glft` would quote, the curve says {curve} fills a second, and {counted} "
-            "were counted: fit over distances around it."
+            f"{flat} ticks from the mid, where `glft` would quote, the curve says {curve} fills a second, and "
+            f"{counted} were counted: fit over distances around it."
         )
     if quoted.flat_ticks < max(0.5, found.half_spread_ticks):
         warnings.append(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import attrs
 
 from mmframe.builtin.calibration.tape import Mark
-from mmframe.domain.market import Side
+from mmframe.domain.market import NEVER_NS, Side
 from mmframe.errors import DomainError
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ DISTANCES_MAX = 200
 _HALF_TICKS = 2
 _NS_PER_S = 1e9
 _CLOSED = -1
+_PAUSE_NS = 500_000_000
+"""Longer than books are told late and takers take to sweep."""
 _QUOTED = (Side.BUY, Side.SELL)
 
 _BySide = tuple[Counter[int], Counter[int]]
@@ -120,8 +122,10 @@ def count_fills(
 
     An order stands at its distance or, where no price is there, half a tick further from the mid, which is what becomes
     of a quote: a mid lies on a tick or between two. It is counted at the distance at which it stands; where all the
-    distances lie two ticks apart or more, both count as one, at the mean over time. After a fill it is posted again at
-    the first change of the book: until then nobody knows the mid, and the taker who filled it may still be trading.
+    distances lie two ticks apart or more, both count as one, at the mean over time. Half a second after a fill it is
+    posted again: by then the book has seen the trade, and the taker has ended. That moment is one of the clock, not
+    of the data: some venues tell a change of the book before the trade behind it, and an order that such a change
+    brings back would be filled by a trade that was already done.
 
     A bid is filled by takers who sell, an ask by takers who buy. A trade at an order's very price fills it, as if it
     stood first in its queue.
@@ -136,20 +140,21 @@ def count_fills(
         DomainError: If the distances or the window cannot be, or no order ever rested.
     """
     requested = _half_ticks(distances_ticks)
-    if not 0.001 <= window_s <= 86_400.0:
-        msg = f"window_s: expected 0.001 to 86400, was {window_s:g}"
-        raise DomainError(msg)
-    window_ns = round(window_s * _NS_PER_S)
+    window_ns = _window_ns(window_s)
     windows = max(1, -(-(tape.end_ns - tape.start_ns) // window_ns))
     counter = _Orders(requested, blocks=min(blocks, windows))
     end_ns = tape.start_ns + window_ns
     for time_ns, mark, low_ticks, high_ticks in tape.entries():
+        while counter.due_ns <= time_ns and counter.due_ns < end_ns:
+            counter.post(counter.due_ns)
         if end_ns <= time_ns:
             counter.end(end_ns)
             counter.block = min((end_ns - tape.start_ns) // window_ns, windows - 1) * len(counter.fills) // windows
             counter.post(end_ns)
             # Windows in which nothing happens would post the same orders again.
             end_ns += ((time_ns - end_ns) // window_ns + 1) * window_ns
+            while counter.due_ns <= time_ns:
+                counter.post(counter.due_ns)
         if mark == Mark.SOLD:
             counter.trade(Side.BUY, time_ns, low_ticks)
         elif mark == Mark.BOUGHT:
@@ -158,7 +163,6 @@ def count_fills(
             counter.touch(time_ns, low_ticks + high_ticks)
         else:
             counter.void(time_ns)
-    counter.end(tape.end_ns)
     return counter.result()
 
 
@@ -174,7 +178,6 @@ def half_spread_ticks(tape: Tape) -> float:
         if mark in {Mark.TOUCH, Mark.VOID}:
             held_ns[spread] += time_ns - since_ns
             spread, since_ns = high_ticks - low_ticks, time_ns
-    held_ns[spread] += tape.end_ns - since_ns
     del held_ns[0]
     return _quantile(held_ns, 0.5) / _HALF_TICKS
 
@@ -182,12 +185,12 @@ def half_spread_ticks(tape: Tape) -> float:
 def reach_ticks(tape: Tape, *, window_s: float = 5.0, share: float = 0.99) -> float:
     """Return the distance from the mid that takers do not go beyond in this share of all windows, in ticks.
 
-    It is measured from the mid at the start of each window, on each side, and is 0 for a window without trades.
+    It is measured from the mid at the start of each whole window, on each side, and is 0 for a window without trades.
 
     Raises:
-        DomainError: If the recording has no touch.
+        DomainError: If the window cannot be, or there is no whole one with a touch.
     """
-    window_ns = round(window_s * _NS_PER_S)
+    window_ns = _window_ns(window_s)
     reached: Counter[int] = Counter()
     mid2 = start2 = end_ns = down = up = 0
     for time_ns, mark, low_ticks, high_ticks in tape.entries():
@@ -207,8 +210,6 @@ def reach_ticks(tape: Tape, *, window_s: float = 5.0, share: float = 0.99) -> fl
             down = max(down, start2 - _HALF_TICKS * low_ticks)
         elif start2:
             up = max(up, _HALF_TICKS * high_ticks - start2)
-    if start2:
-        reached.update((down, up))
     return _quantile(reached, share) / _HALF_TICKS
 
 
@@ -220,6 +221,13 @@ def _quantile(weights: Counter[int], share: float) -> int:
         if passed >= wanted:
             return value
     raise _no_touch()
+
+
+def _window_ns(window_s: float) -> int:
+    if not 0.001 <= window_s <= 86_400.0:
+        msg = f"window_s: expected 0.001 to 86400, was {window_s:g}"
+        raise DomainError(msg)
+    return round(window_s * _NS_PER_S)
 
 
 def _no_touch() -> DomainError:
@@ -248,39 +256,42 @@ class _Orders:
 
     Attributes:
         block: Part of the recording that counts go to.
+        due_ns: When `post` next has an order to bring back.
         fills: By block and side, from half ticks to fills.
     """
 
     __slots__ = (
-        "_best",
         "_distances",
+        "_due",
         "_exposure",
-        "_has_filled",
         "_mid2",
         "_opened",
         "_prices",
         "_requested",
         "block",
+        "due_ns",
         "fills",
     )
 
     def __init__(self, requested: tuple[int, ...], *, blocks: int) -> None:
         self.block = 0
+        self.due_ns = NEVER_NS
         self.fills: list[_BySide] = [(Counter(), Counter()) for _ in range(blocks)]
         self._exposure: list[_BySide] = [(Counter(), Counter()) for _ in range(blocks)]
         self._requested = requested
         self._mid2 = 0
         """Bid plus ask, in ticks; 0 while there is none."""
         self._opened = [[_CLOSED] * len(requested) for _ in _QUOTED]
+        self._due = [[0] * len(requested) for _ in _QUOTED]
+        """From when on an order may be posted."""
         self._prices = [[0] * len(requested) for _ in _QUOTED]
         self._distances = [[0] * len(requested) for _ in _QUOTED]
-        self._has_filled = False
 
     def touch(self, time_ns: int, mid2: int) -> None:
-        """Note the mid, and post the orders that have been filled, or all of them after a void."""
+        """Note the mid, and post the orders if there was none."""
         is_new = not self._mid2
         self._mid2 = mid2
-        if is_new or self._has_filled:
+        if is_new:
             self.post(time_ns)
 
     def void(self, time_ns: int) -> None:
@@ -289,18 +300,24 @@ class _Orders:
         self._mid2 = 0
 
     def post(self, time_ns: int) -> None:
-        """Post every order that does not rest, at its distance or, where no price is there, at the next one."""
+        """Post every order that does not rest and whose pause is over, at its distance or half a tick further."""
+        self.due_ns = NEVER_NS
         if not self._mid2:
             return
         for side, outward in ((Side.BUY, -1), (Side.SELL, 1)):
             opened, prices, distances = self._opened[side], self._prices[side], self._distances[side]
-            for place, wanted in enumerate(self._requested):
+            for place, due_ns in enumerate(self._due[side]):
+                if opened[place] != _CLOSED:
+                    continue
+                if due_ns > time_ns:
+                    self.due_ns = min(self.due_ns, due_ns)
+                    continue
+                wanted = self._requested[place]
                 distance = wanted + (self._mid2 + wanted) % _HALF_TICKS
-                if opened[place] == _CLOSED and self._mid2 + outward * distance > 0:
+                if self._mid2 + outward * distance > 0:
                     prices[place] = (self._mid2 + outward * distance) // _HALF_TICKS
                     distances[place] = distance
                     opened[place] = time_ns
-        self._has_filled = False
 
     def trade(self, side: Side, time_ns: int, price_ticks: int) -> None:
         """Fill the orders of `side` that a trade reaches."""
@@ -311,7 +328,8 @@ class _Orders:
             if prices[place] >= price_ticks if side == Side.BUY else prices[place] <= price_ticks:
                 self._close(side, place, time_ns)
                 self.fills[self.block][side][self._distances[side][place]] += 1
-                self._has_filled = True
+                self._due[side][place] = time_ns + _PAUSE_NS
+                self.due_ns = min(self.due_ns, time_ns + _PAUSE_NS)
 
     def end(self, time_ns: int) -> None:
         """End all orders unfilled: their time counts, and nothing more is known of them."""

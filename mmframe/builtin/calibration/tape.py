@@ -23,8 +23,7 @@ class Mark(IntEnum):
     """What an entry of a tape says."""
 
     TOUCH = 0
-    """The best bid and ask from here on. Written when they change, and at the first change of the book after a trade,
-    whether they changed or not: by then the book has seen the trade."""
+    """The best bid and ask from here on."""
     BOUGHT = 1
     """Takers bought, between the two prices."""
     SOLD = 2
@@ -74,8 +73,9 @@ class Tape:
         self.high_ticks.append(high_ticks)
 
     def entries(self) -> Iterator[tuple[int, int, int, int]]:
-        """Yield `(time_ns, mark, low_ticks, high_ticks)` of each entry."""
-        return zip(self.times_ns, self.marks, self.low_ticks, self.high_ticks, strict=True)
+        """Yield `(time_ns, mark, low_ticks, high_ticks)` of each entry, and a void at the end."""
+        yield from zip(self.times_ns, self.marks, self.low_ticks, self.high_ticks, strict=True)
+        yield self.end_ns, Mark.VOID, 0, 0
 
 
 def read_tape(history: History, book: Book, *, market: int = 0, limit_ns: int | None = None) -> Tape:
@@ -95,12 +95,10 @@ def read_tape(history: History, book: Book, *, market: int = 0, limit_ns: int | 
     """
     tape = Tape()
     touch: tuple[int, int] | None = None
-    has_traded = False
     for batch, index, is_synced in played(history, book, market=market, limit_ns=limit_ns):
         kind, time_ns = batch.kinds[index], batch.receive_ns[index]
         tape.reach(time_ns)
         if kind == MessageKind.TRADE:
-            has_traded = True
             for side, mark in ((Side.BUY, Mark.BOUGHT), (Side.SELL, Mark.SOLD)):
                 prices = _prices(batch.sides, batch.ticks, batch.offsets[index], batch.offsets[index + 1], side)
                 if prices:
@@ -110,11 +108,10 @@ def read_tape(history: History, book: Book, *, market: int = 0, limit_ns: int | 
             tape.unknown_trades += unknown
         elif kind != MessageKind.OFF_BOOK_TRADE:
             now = _touch(book) if is_synced else None
-            if now is not None and (now != touch or has_traded):
-                tape.add(time_ns, Mark.TOUCH, *now)
-                has_traded = False
-            elif now is None and touch is not None:
+            if now is None and touch is not None:
                 tape.add(time_ns, Mark.VOID)
+            elif now is not None and now != touch:
+                tape.add(time_ns, Mark.TOUCH, *now)
             touch = now
     return tape
 
