@@ -7,7 +7,9 @@ from mmframe.builtin.optimizers.depth_adaptive import DEPTH_ADAPTIVE
 from mmframe.builtin.optimizers.fee_floor import FEE_FLOOR
 from mmframe.builtin.optimizers.fixed_spread import FIXED_SPREAD
 from mmframe.builtin.optimizers.glft import GLFT
+from mmframe.builtin.optimizers.hanging_orders import HANGING_ORDERS
 from mmframe.builtin.optimizers.inventory_skew import INVENTORY_SKEW
+from mmframe.builtin.optimizers.ping_pong import PING_PONG
 from mmframe.builtin.optimizers.spread_protection import SPREAD_PROTECTION
 from mmframe.builtin.optimizers.target_allocation import TARGET_ALLOCATION
 from mmframe.builtin.optimizers.touch import TOUCH
@@ -28,4 +30,6 @@ OPTIMIZERS = (
     SPREAD_PROTECTION,
     FEE_FLOOR,
     ADVICE,
+    PING_PONG,
+    HANGING_ORDERS,
 )
