@@ -58,7 +58,7 @@ _NUMBER = 0
 _OPEN = 1
 """Its place in the ring."""
 _SUM = 2
-"""What all parts spent."""
+"""What was spent in all parts, less what executions took off it."""
 _TRADES = 3
 """Executions in all parts."""
 _SPENDINGS = 4
@@ -86,7 +86,7 @@ class RequestBudgetOptions:
         help="Most new orders within 24 hours.", default=None, unit="orders", minimum=1, example=150_000
     )
     order_credit: int = option(
-        help="New orders that each execution takes off the count within the same part of a window.",
+        help="New orders that each execution takes off the count of those that were sent before it.",
         default=0,
         unit="orders",
         minimum=0,
@@ -244,31 +244,35 @@ def request_budget(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the rule
             # What was spent stays spent and grows old from here on.
             state[base + _NUMBER] = float(number)
         passed = number - int(state[base + _NUMBER])
-        if passed > 0:
+        spending = new_orders if window < 2 else new_requests
+        if passed > 0 or spending > 0.0 or new_fills > 0.0:
             for _ in range(min(passed, _SLOTS)):
                 place = (place + 1) % _SLOTS
-                old = state[base + _SPENDINGS + place] - credit * state[base + _EXECUTIONS + place]
-                state[base + _SUM] -= old if old > 0.0 else 0.0
-                state[base + _TRADES] -= state[base + _EXECUTIONS + place]
                 state[base + _SPENDINGS + place] = 0.0
                 state[base + _EXECUTIONS + place] = 0.0
             state[base + _NUMBER] = float(number)
             state[base + _OPEN] = float(place)
-        spending = new_orders if window < 2 else new_requests
-        if spending > 0.0 or new_fills > 0.0:
-            old = state[base + _SPENDINGS + place] - credit * state[base + _EXECUTIONS + place]
             state[base + _SPENDINGS + place] += spending
             state[base + _EXECUTIONS + place] += new_fills
-            new = state[base + _SPENDINGS + place] - credit * state[base + _EXECUTIONS + place]
-            state[base + _SUM] += (new if new > 0.0 else 0.0) - (old if old > 0.0 else 0.0)
-            state[base + _TRADES] += new_fills
+            # A count that executions lower but never below 0 is the largest of what was spent since any moment. In a
+            # part of the window they are taken to have come before what was sent.
+            spent_since = 0.0
+            most = 0.0
+            trades = 0.0
+            for age in range(_SLOTS):
+                slot = (place + _SLOTS - age) % _SLOTS
+                spent_since += state[base + _SPENDINGS + slot]
+                most = spent_since if spent_since > most else most
+                spent_since -= credit * state[base + _EXECUTIONS + slot]
+                trades += state[base + _EXECUTIONS + slot]
+            state[base + _SUM] = most
+            state[base + _TRADES] = trades
         if window == 3:
-            trades = state[base + _TRADES]
-            limit *= trades if trades > 1.0 else 1.0
+            limit *= state[base + _TRADES] if state[base + _TRADES] > 1.0 else 1.0
         share = state[base + _SUM] / limit
         used = share if share > used else used
-        # What a decision sends must still fit, and a request to cancel each order that rests.
-        kept = params.reserve if window < 2 else params.reserve + inventory.open_orders
+        # What a decision sends must still fit, and a cancel of each of these orders and of each that rests already.
+        kept = params.reserve if window < 2 else 2.0 * params.reserve + inventory.open_orders
         if state[base + _SUM] + kept > limit:
             spent = ORDERS_SPENT if window < 2 else REQUESTS_SPENT
             if window == 3:
@@ -345,9 +349,10 @@ Four budgets of this market, each over a rolling window, from what this process 
     requests    submits, amends, replaces and cancels               <= max_requests in requests_window_s
     ratio       requests / max(1, executions) - 1                   <= max_order_to_trade in ratio_window_s
 
-Hard: when `reserve` more (for the last two, and a cancel for each order that rests) would not fit, nothing is quoted
-until every budget is used less than resume_below: CANCEL_ONLY with ORDERS_SPENT (1250), REQUESTS_SPENT (1251) or
-ORDER_TO_TRADE_SPENT (1252). Between the two it would pull and place, and so spend, with every request that gets old.
+Hard: when `reserve` more would not fit (for the last two: these, as many cancels of them, and one for each order that
+rests), nothing is quoted until every budget is used less than resume_below: CANCEL_ONLY with ORDERS_SPENT (1250),
+REQUESTS_SPENT (1251) or ORDER_TO_TRADE_SPENT (1252). Between the two it would pull and place, and so spend, with every
+request that gets old.
 
 Soft: above soft_from of a budget quotes are held (BUDGET_LOW, 1249, level SHRINK):
 
@@ -367,7 +372,8 @@ restart, as of the last time that a limit of the market began or ceased to bind.
 Venues: Binance counts new orders by account over fixed intervals (ORDERS, each 10 s and each UTC day); a first
 execution takes 1 order off the count, or more when the order rested, never below 0, and a cancel takes off nothing. A
 rolling window is never below a fixed one. order_credit = 0 counts every order; executions of one order in parts would
-earn more than once, so more than 0 needs orders that fill whole. Where several markets trade on one account, divide.
+earn more than once, so more than 0 needs orders that fill whole; what an execution takes off is looked for before its
+own part of the window. Where several markets trade on one account, divide.
 The ratio is that of RTS 9 (Commission Delegated Regulation (EU) 2017/566, article 3, in number terms), by instrument
 and session; without an execution one is assumed, as ESMA answers. There a modification counts as two, here a request
 is one: halve the limit where orders are amended.
