@@ -58,6 +58,9 @@ _COMMANDS = {
         "breakeven_command",
         "Say which spread and volume pay for fees, adverse moves and inventory.",
     ),
+    "calibrate": _Command(
+        "mmframe.cli.calibrate", "calibrate_command", "Measure the parameters of a quoting model on recorded data."
+    ),
     "doctor": _Command(
         "mmframe.cli.doctor", "doctor_command", "Say whether a live run can work: file, machine, venue and keys."
     ),
