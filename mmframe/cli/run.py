@@ -56,8 +56,9 @@ status 0, or 4 if something is left. A second Ctrl+C aborts at once with status 
 With --json, stdout holds one object: strategy, mode, ended_because, is_halted, halt_reason, started, ended,
 market_time_s, wall_time_s, events, market_messages, decisions, decision_hash, orders, fills, position, pnl (total,
 spread_capture, inventory, fees, realised, unrealised), totals (the same by quote asset), markets (each market),
-faults, fault_notes, rejections, cancelled, unresolved, assumptions, journal. Money, prices and sizes are strings of
-exact decimals. With several markets position is null; with several quote assets pnl is null.
+faults, fault_notes, rejections, cancelled, unresolved, limits (which bound, how often), assumptions, journal. Money,
+prices and sizes are strings of exact decimals. With several markets position is null; with several quote assets pnl is
+null.
 """
 
 
@@ -219,7 +220,7 @@ def _run(request: RunRequest, *, as_json: bool, is_quiet: bool) -> int:
     else:
         from mmframe.cli.summary import summary_lines
 
-        write_lines(summary_lines(result, wall_s=wall_s))
+        write_lines(summary_lines(result, wall_s=wall_s, reasons=plan.reasons))
     return _status(result)
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from mmframe.cli.figures import pnl_split, position_text, risk_text, sum_pnl
+from mmframe.cli.limits import count_text
 from mmframe.cli.text import (
     columns,
     count,
@@ -20,19 +21,26 @@ from mmframe.cli.text import (
     shown_path,
     wall_time,
 )
+from mmframe.domain.views import RiskLevel
 
 if TYPE_CHECKING:
-    from mmframe.domain.status import MarketStatus, ProfitAndLoss, RunResult
+    from collections.abc import Mapping
+
+    from mmframe.domain.status import LimitCount, MarketStatus, ProfitAndLoss, RunResult
 
 __all__ = ["result_object", "summary_lines"]
 
+_LIMITS_SHOWN = 4
+"""Lines of limits in a summary; `mmframe explain --limits` lists them all."""
 
-def summary_lines(result: RunResult, *, wall_s: float) -> list[str]:
+
+def summary_lines(result: RunResult, *, wall_s: float, reasons: Mapping[int, str] | None = None) -> list[str]:
     """Return what a person reads when a run has ended.
 
     Args:
         result: How it ended.
         wall_s: Seconds that it took on this machine.
+        reasons: Texts of plugins' own reason codes.
     """
     status = result.status
     market_time = duration(status.now_ns - status.started_ns)
@@ -50,7 +58,7 @@ def summary_lines(result: RunResult, *, wall_s: float) -> list[str]:
         for asset, total in _totals(result).items():
             lines.append(f"All markets in {asset}: {money(total.total)} = {pnl_split(total)}")
         lines.append("")
-    lines += _run_lines(result)
+    lines += _run_lines(result, reasons or {})
     if result.assumptions:
         lines += ["", paint("Assumptions behind these figures", bold=True)]
         lines += columns([("-", sentence) for sentence in result.assumptions])
@@ -91,6 +99,7 @@ def result_object(result: RunResult, *, wall_s: float) -> dict[str, Any]:
         "rejections": result.rejections,
         "cancelled": result.cancelled,
         "unresolved": list(result.unresolved),
+        "limits": [_limit_object(each) for each in result.limits],
         "assumptions": list(result.assumptions),
         "journal": result.journal,
     }
@@ -118,7 +127,7 @@ def _market_lines(market: MarketStatus) -> list[str]:
     return columns(rows)
 
 
-def _run_lines(result: RunResult) -> list[str]:
+def _run_lines(result: RunResult, reasons: Mapping[int, str]) -> list[str]:
     status = result.status
     rows = [
         ("events", f"{count(status.events)}, of them {plural(result.market_messages, 'market message')}"),
@@ -126,6 +135,12 @@ def _run_lines(result: RunResult) -> list[str]:
     ]
     if result.rejections:
         rows.append(("gate", f"refused {plural(result.rejections, 'action')}"))
+    rows += [
+        ("limits" if not number else "", count_text(each, reasons))
+        for number, each in enumerate(result.limits[:_LIMITS_SHOWN])
+    ]
+    if len(result.limits) > _LIMITS_SHOWN:
+        rows.append(("", f"and {len(result.limits) - _LIMITS_SHOWN} more: {program_name()} explain PATH --limits"))
     if result.faults:
         last = f", last: {result.fault_notes[-1]}" if result.fault_notes else ""
         rows.append(("faults", f"{plural(result.faults, 'strategy fault')} contained{last}"))
@@ -169,6 +184,18 @@ def _market_object(market: MarketStatus) -> dict[str, Any]:
         "book_state": market.book_state.name.lower(),
         "risk_level": market.risk_level,
         "unvalued_fees": {asset: plain(amount) for asset, amount in market.unvalued_fees.items()},
+    }
+
+
+def _limit_object(counted: LimitCount) -> dict[str, Any]:
+    return {
+        "market": counted.instrument or None,
+        "stage": counted.stage,
+        "level": RiskLevel(counted.level).name.lower(),
+        "reason_code": counted.reason,
+        "times": counted.times,
+        "decisions": counted.decisions,
+        "bound_s": counted.bound_ns / 1e9,
     }
 
 

@@ -111,6 +111,7 @@ def test_a_machine_gets_money_as_exact_text_and_counts_as_numbers(run_result):
         "rejections": 0,
         "cancelled": 0,
         "unresolved": [],
+        "limits": [],
         "assumptions": ["Fees: maker 1 bps."],
         "journal": "mmframe-runs/first-run.journal",
     }
