@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 import anyio
 import attrs
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     import ssl
     from types import TracebackType
 
+    from mmframe.net.address import AddressGuard
     from mmframe.net.timing import Timing
 
 __all__ = ["HttpLimits", "HttpSession"]
 
 _USER_AGENT = "mmframe"
+_PORTS = {"http": 80, "https": 443}
 
 
 @attrs.frozen
@@ -89,12 +92,15 @@ class HttpSession:
         limits: Bounds.
         proxy: Address of an HTTP proxy, or None for none.
         ssl_context: Whom to trust; by default the certificates that ship with the HTTP library.
+        guard: Resolves and judges the host before each request, for hosts that a person may choose freely. The request
+            goes to an address that was judged, certificate and `Host` are the name's. None leaves it to the library.
 
     Raises:
-        DomainError: If the address is unsafe or holds more than scheme, host and port, or the proxy's is none.
+        DomainError: If the address is unsafe or holds more than scheme, host and port, the proxy's is none, or there
+            are a guard and a proxy, which resolves names by itself.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what differs between servers, each thing by its name
         self,
         url: str,
         *,
@@ -102,6 +108,7 @@ class HttpSession:
         limits: HttpLimits | None = None,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        guard: AddressGuard | None = None,
     ) -> None:
         require_safe_url(url, scheme="http")
         self.origin = origin(url)
@@ -111,8 +118,12 @@ class HttpSession:
             raise DomainError(msg, hint="the path belongs into the target of each request")
         if proxy is not None:
             require_proxy_url(proxy)
+            if guard is not None:
+                msg = f"address {self.origin}: expected no proxy where addresses are judged, was one"
+                raise DomainError(msg)
         quiet_wire_loggers()
         self._timing = timing
+        self._guard = guard
         self._limits = limits or HttpLimits()
         # A waiter that is cancelled inside the library's pool can take a place in it along; so nobody ever waits there.
         self._places = anyio.Semaphore(self._limits.concurrent_max)
@@ -167,51 +178,83 @@ class HttpSession:
         self, request: HttpRequest, progress: _Progress, body_bytes_max: int
     ) -> Answer | NotSent | OutcomeUnknown:
         async with self._places:
+            if self._guard is None:
+                return await self._attempt(self._prepared(request, progress), progress, body_bytes_max)
             try:
-                return await self._exchange(request, progress, body_bytes_max)
-            # The text and the chain of these errors may quote addresses and headers: only their kind goes on.
-            except (httpx.HTTPError, httpx.StreamError, OSError) as error:
-                return _failed(described(error), progress)
+                targets = await self._judged(self._guard)
+            except DomainError as error:
+                return NotSent(error.message, is_final=True)
+            except OSError as error:
+                return NotSent(described(error))
+            outcome: Answer | NotSent | OutcomeUnknown = NotSent("no address")
+            for target in targets:
+                outcome = await self._attempt(self._prepared(request, progress, target), progress, body_bytes_max)
+                # Only a request that certainly never left may go to the host's next address.
+                if not isinstance(outcome, NotSent):
+                    break
+            return outcome
+
+    async def _judged(self, guard: AddressGuard) -> list[str]:
+        """Return the origin by each address that the host may be reached at."""
+        parts = urlsplit(self.origin)
+        port = parts.port or _PORTS[parts.scheme]
+        addresses = await guard.addresses(parts.hostname or "", port)
+        hosts = (f"[{address}]" if ":" in address else address for address in addresses)
+        return [f"{parts.scheme}://{host}:{port}" for host in hosts]
+
+    async def _attempt(
+        self, prepared: httpx.Request, progress: _Progress, body_bytes_max: int
+    ) -> Answer | NotSent | OutcomeUnknown:
+        try:
+            return await self._exchange(prepared, progress, body_bytes_max)
+        # The text and the chain of these errors may quote addresses and headers: only their kind goes on.
+        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+            return _failed(described(error), progress)
 
     async def _exchange(
-        self, request: HttpRequest, progress: _Progress, body_bytes_max: int
+        self, prepared: httpx.Request, progress: _Progress, body_bytes_max: int
     ) -> Answer | OutcomeUnknown:
-        response = await self._client.send(self._prepared(request, progress), stream=True)
+        response = await self._client.send(prepared, stream=True)
         try:
             progress.status = response.status_code
             body = bytearray()
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > body_bytes_max:
-                    return OutcomeUnknown(f"the answer is longer than {body_bytes_max} bytes", response.status_code)
+                    reason = f"the answer is longer than {body_bytes_max} bytes"
+                    return OutcomeUnknown(reason, response.status_code, is_unreadable=True)
         finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
         if response.headers.get("content-encoding", "identity").lower() != "identity":
-            return OutcomeUnknown("the answer is compressed although that was declined", response.status_code)
+            reason = "the answer is compressed although that was declined"
+            return OutcomeUnknown(reason, response.status_code, is_unreadable=True)
         return Answer(response.status_code, dict(response.headers), bytes(body), self._timing.now_ns())
 
-    def _prepared(self, request: HttpRequest, progress: _Progress) -> httpx.Request:
+    def _prepared(self, request: HttpRequest, progress: _Progress, target: str | None = None) -> httpx.Request:
         async def trace(event: str, info: dict[str, Any]) -> None:
             # A proxy's CONNECT comes first and carries nothing of the request.
             if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
                 progress.has_begun = True
 
+        extensions: dict[str, Any] = {"trace": trace}
+        if target is not None:
+            extensions["sni_hostname"] = urlsplit(self.origin).hostname
         prepared = self._client.build_request(
             request.method,
             self.origin,
             headers=request.headers,
             content=request.body or None,
-            extensions={"trace": trace},
+            extensions=extensions,
         )
         # Not by the library's "target" extension: it would replace the target of a proxy's CONNECT too, and so show the
         # signed query to the proxy in the clear.
-        prepared.url = _ExactUrl(self.origin, request.target)
+        prepared.url = _ExactUrl(target or self.origin, request.target)
         return prepared
 
 
 class _ExactUrl(httpx.URL):
-    """The session's origin, as far as the library and its messages see, with the exact bytes to send as target."""
+    """Where to connect, as far as the library and its messages see, with the exact bytes to send as target."""
 
     def __init__(self, url: str, target: bytes) -> None:
         super().__init__(url)

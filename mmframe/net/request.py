@@ -93,9 +93,11 @@ class NotSent:
 
     Attributes:
         reason: Why, without secrets.
+        is_final: It will not leave next time either: the address is a forbidden one.
     """
 
     reason: str
+    is_final: bool = False
 
 
 @attrs.frozen
@@ -105,7 +107,9 @@ class OutcomeUnknown:
     Attributes:
         reason: Why, without secrets.
         status: HTTP status when at least that was seen, else None.
+        is_unreadable: An answer came that this side will not read: too long, or compressed.
     """
 
     reason: str
     status: int | None = None
+    is_unreadable: bool = False

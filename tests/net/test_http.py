@@ -209,7 +209,7 @@ async def test_a_body_over_the_bound_is_cut_there(raw_server, session_of):
     async with session_of(await raw_server(answer), body_bytes_max=200_000) as session:
         outcome = await session.send(GET)
 
-    assert outcome == OutcomeUnknown("the answer is longer than 200000 bytes", 200)
+    assert outcome == OutcomeUnknown("the answer is longer than 200000 bytes", 200, is_unreadable=True)
 
 
 async def test_the_bound_of_a_body_is_inclusive_and_can_be_set_for_one_request(answering, session_of):
@@ -226,7 +226,7 @@ async def test_a_compressed_answer_is_refused_so_that_none_can_explode(answering
     async with session_of(server) as session:
         outcome = await session.send(GET)
 
-    assert outcome == OutcomeUnknown("the answer is compressed although that was declined", 200)
+    assert outcome == OutcomeUnknown("the answer is compressed although that was declined", 200, is_unreadable=True)
 
 
 async def test_a_request_that_waits_for_a_place_until_the_deadline_was_not_sent(silent, session_of, time, until):
