@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _CALLS = 50_000
 _STEP_NS = 100_000_000
 _LEVELS = 200
-_OPTIONS = {
+_OPTIONS: dict[str, dict[str, Any]] = {
     "price-impact": {"size": Decimal(2)},
     "imbalance": {"levels": 5},
     "stoikov-micro-price": {"table": Path(__file__).parents[1] / "builtin" / "signals" / "micro_price_table.json"},
