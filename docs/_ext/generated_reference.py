@@ -16,7 +16,7 @@ import click
 from api_reference import api, split_docstring
 
 from mmframe import errors
-from mmframe.cli.components import component_object, kind_name
+from mmframe.cli.components import component_object, kind_name, limit_text, limits_of
 from mmframe.cli.main import commands
 from mmframe.config import tables
 from mmframe.config.option_types import option_fields
@@ -26,11 +26,12 @@ from mmframe.registry import Registry
 from mmframe.testing.cases import render_cases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sphinx.application import Sphinx
 
     from mmframe.config.option_types import OptionField
+    from mmframe.plugin.specs import LimitFacts
     from mmframe.registry import LoadedPlugin
 
 __all__ = ["GENERATORS", "setup"]
@@ -79,7 +80,7 @@ def _component(plugin: LoadedPlugin, spec: Any) -> Iterator[str]:
         yield from (inspect.cleandoc(shown["description"]), "")
     yield from (f"- {name}: {shown[name]}" for name in ("provides", "needs", "halts", "modes") if name in shown)
     yield from (f"- from: {plugin.distribution} {plugin.version}", "")
-    yield from _options(option_fields(spec.options))
+    yield from _options(option_fields(spec.options), limits_of(spec))
 
 
 def strategy_tables() -> Iterator[str]:
@@ -97,7 +98,7 @@ def strategy_tables() -> Iterator[str]:
         yield from _options(option_fields(table))
 
 
-def _options(fields: Sequence[OptionField]) -> Iterator[str]:
+def _options(fields: Sequence[OptionField], limits: Mapping[str, LimitFacts] | None = None) -> Iterator[str]:
     if not fields:
         yield from ("It has no options.", "")
         return
@@ -106,8 +107,10 @@ def _options(fields: Sequence[OptionField]) -> Iterator[str]:
         required = field.default is attrs.NOTHING
         default = "*required*" if required else "none" if field.default is None else f"`{toml_text(field.default)}`"
         kind = re.sub(r"^an? |, such as .*", "", field.type.text)
-        rows.append((f"`{field.name}`", kind, field.info.unit, default, _bounds(field), field.info.help))
-    yield from _table(("Option", "Type", "Unit", "Default", "Allowed", "Meaning"), rows)
+        facts = (limits or {}).get(field.name)
+        limit = "" if facts is None else limit_text(facts)
+        rows.append((f"`{field.name}`", kind, field.info.unit, default, _bounds(field), limit, field.info.help))
+    yield from _table(("Option", "Type", "Unit", "Default", "Allowed", "Limit", "Meaning"), rows)
 
 
 def _bounds(field: OptionField) -> str:

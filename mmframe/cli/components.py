@@ -18,11 +18,20 @@ from mmframe.plugin.specs import (
 from mmframe.registry.registry import kind_title
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mmframe.config.option_types import OptionField
-    from mmframe.plugin.specs import ComponentKind, ComponentSpec
+    from mmframe.plugin.specs import ComponentKind, ComponentSpec, LimitFacts
     from mmframe.registry import LoadedPlugin
 
-__all__ = ["component_lines", "component_object", "kind_name", "option_lines"]
+__all__ = ["component_lines", "component_object", "kind_name", "limit_text", "limits_of", "option_lines"]
+
+_SCOPES = {
+    "market": "the market",
+    "asset": "all markets with its base asset",
+    "group": "all markets with its quote asset",
+    "strategy": "the strategy",
+}
 
 
 def kind_name(kind: ComponentKind) -> str:
@@ -39,11 +48,28 @@ def component_lines(plugin: LoadedPlugin, spec: ComponentSpec) -> list[str]:
     facts = columns(_facts(spec))
     if facts:
         lines += [*facts, ""]
-    return [*lines, *option_lines(spec.options)]
+    return [*lines, *option_lines(spec.options, limits_of(spec))]
 
 
-def option_lines(cls: type) -> list[str]:
-    """Return the options of a class: name, default, type and bounds, then what it is for."""
+def limits_of(spec: ComponentSpec) -> Mapping[str, LimitFacts]:
+    """Return which options of a component are limits, and how each of them works."""
+    return spec.limits if isinstance(spec, RiskControlSpec) else {}
+
+
+def limit_text(facts: LimitFacts) -> str:
+    """Return how a limit works, such as `hard limit of the market, ends by itself`."""
+    force = "hard" if facts.is_hard else "soft"
+    end = "latched until an operator resumes" if facts.is_latched else "ends by itself"
+    return f"{force} limit of {_SCOPES.get(facts.scope, facts.scope)}, {end}"
+
+
+def option_lines(cls: type, limits: Mapping[str, LimitFacts] | None = None) -> list[str]:
+    """Return the options of a class: name, default, type and bounds, then what it is for.
+
+    Args:
+        cls: The class.
+        limits: Its options that are limits, and how each of them works.
+    """
     fields = option_fields(cls)
     if not fields:
         return ["  It has no options."]
@@ -52,7 +78,9 @@ def option_lines(cls: type) -> list[str]:
         heads = [f"  {_default_text(field)}  {_type_text(field)}" for field in fields]
     lines = [paint("Options", bold=True)]
     for head, field in zip(heads, fields, strict=True):
-        lines += [head, *paragraphs(field.info.help, indent=6)]
+        facts = (limits or {}).get(field.name)
+        text = f"{field.info.help} A {limit_text(facts)}." if facts is not None else field.info.help
+        lines += [head, *paragraphs(text, indent=6)]
     return lines
 
 
@@ -65,7 +93,7 @@ def component_object(plugin: LoadedPlugin, spec: ComponentSpec) -> dict[str, Any
         "summary": spec.summary,
         "description": spec.description,
         **{name.replace(" ", "_"): text for name, text in _facts(spec)},
-        "options": [_option_object(field) for field in option_fields(spec.options)],
+        "options": [_option_object(field, limits_of(spec)) for field in option_fields(spec.options)],
     }
 
 
@@ -102,7 +130,8 @@ def _type_text(field: OptionField) -> str:
     return ", ".join([kind, *([info.unit] if info.unit else []), *bounds, *choices, *example])
 
 
-def _option_object(field: OptionField) -> dict[str, Any]:
+def _option_object(field: OptionField, limits: Mapping[str, LimitFacts]) -> dict[str, Any]:
+    facts = limits.get(field.name)
     return {
         "name": field.name,
         "type": field.type.text,
@@ -114,4 +143,5 @@ def _option_object(field: OptionField) -> dict[str, Any]:
         "maximum": field.info.maximum,
         "above": field.info.above,
         "choices": list(field.info.choices),
+        "limit": None if facts is None else attrs.asdict(facts),
     }

@@ -6,6 +6,8 @@ import os
 import pytest
 
 from mmframe import __version__
+from mmframe.builtin.risk import RISK_CONTROLS
+from mmframe.config.option_types import option_fields
 
 OPTIMIZER = """\
 import attrs
@@ -157,6 +159,7 @@ def test_a_program_gets_the_same_of_a_component(install, with_plugins):
         "maximum": None,
         "above": None,
         "choices": ["tired", "careful"],
+        "limit": None,
     }
 
 
@@ -168,6 +171,22 @@ def test_built_ins_are_shown_one_line_each_and_one_by_its_bare_name(invoke):
     assert "  fixed-spread " in every.stdout
     assert one.stdout == invoke("plugins", "show", "core/fixed-spread").stdout
     assert "spread_bps = 10" in one.stdout
+
+
+def test_an_option_that_is_a_limit_is_shown_with_how_it_works(invoke):
+    shown = " ".join(invoke("plugins", "show", "daily-loss").stdout.split())
+    (component,) = json.loads(invoke("plugins", "show", "daily-loss", "--json").stdout)["components"]
+
+    assert "A hard limit of all markets with its quote asset, latched until an operator resumes." in shown
+    limits = {option["name"]: option["limit"] for option in component["options"]}
+    assert limits["max_daily_loss_quote"] == {"scope": "group", "is_hard": True, "is_latched": True}
+
+
+@pytest.mark.parametrize("spec", RISK_CONTROLS, ids=lambda spec: spec.name)
+def test_every_risk_control_tells_which_of_its_options_are_limits_and_how_they_work(spec):
+    assert spec.limits
+    assert spec.limits.keys() <= {field.name for field in option_fields(spec.options)}
+    assert {facts.scope for facts in spec.limits.values()} <= {"market", "asset", "group", "strategy"}
 
 
 def test_a_plugin_that_cannot_be_imported_shows_its_whole_traceback(install, with_plugins):

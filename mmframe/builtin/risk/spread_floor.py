@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import attrs
 
 from mmframe.domain.views import Advice, Inventory, MarketView, QuoteProposal, Reason, RiskLevel, RiskVerdict
-from mmframe.plugin import BuildContext, RiskControlSpec, RiskRule, option
+from mmframe.plugin import BuildContext, LimitFacts, RiskControlSpec, RiskRule, option
 
 if TYPE_CHECKING:
     from mmframe.plugin.rules import State
@@ -107,5 +107,9 @@ Fails safe: a mid that is not a price above 0 cancels (CANCEL_ONLY, BOOK_EMPTY).
 Example: maker_fee_bps = 2, min_edge_bps = 1, mid 100.00: the floor is 5 bps, 0.05. Quotes 99.99 / 100.01 become
 99.975 / 100.025.""",
     options=SpreadFloorOptions,
+    limits={
+        "min_spread_bps": LimitFacts(is_hard=False),
+        "min_edge_bps": LimitFacts(is_hard=False),
+    },
     build=_build,
 )
