@@ -197,7 +197,7 @@ def load_micro_price_table(path: Path) -> MicroPriceTable:
         tick_size = Decimal(contents.tick_size)
     except (msgspec.DecodeError, ArithmeticError) as error:
         msg = f"table: expected a micro-price table in {path.name!r}, was something else: {error}"
-        raise DomainError(msg, hint="make one with calibrate_micro_price and save_micro_price_table") from error
+        raise DomainError(msg, hint="`mmframe calibrate FILE --model micro-price` makes one") from error
     if contents.format != _FORMAT:
         msg = f"table: expected format {_FORMAT!r} in {path.name!r}, was {contents.format!r}"
         raise DomainError(msg, hint="calibrate it again with this version")

@@ -56,7 +56,7 @@ def _build(options: StoikovMicroPriceOptions, context: BuildContext) -> SignalRu
         table = load_micro_price_table(context.directory / options.table)
     except OSError as error:
         msg = f"table: expected a file that can be read, was {str(options.table)!r}: {error.strerror}"
-        raise DomainError(msg, hint="make one with calibrate_micro_price and save_micro_price_table") from error
+        raise DomainError(msg, hint="`mmframe calibrate FILE --model micro-price` makes one") from error
     instrument = context.instrument
     if table.tick_size != instrument.tick_size:
         msg = f"table: expected one for a tick size of {instrument.tick_size}, was {table.tick_size}"
@@ -78,7 +78,8 @@ move and T the chances of the state after it,
 
     G = (1 - Q)^-1 R        B = (1 - Q)^-1 T        adjustment = G + B G + B^2 G + ...
 
-`mmframe.builtin.signals.micro_price_table` has `touches_of` (a history's touches), `calibrate_micro_price` (touches to
+`mmframe calibrate FILE --model micro-price` makes the table from the history of a strategy file. It does so with
+`mmframe.builtin.signals.micro_price_table`: `touches_of` (a history's touches), `calibrate_micro_price` (touches to
 table, each with its mirror image) and `save_micro_price_table`, which writes the file that `table` names.
 
 Unit: quote units per base unit. NaN: when the touch has no size, and in a state of which the recording had no example.
