@@ -75,6 +75,7 @@ _VIEW = make_view(
         imbalance=0.2,
         manipulation=0.0,
         spike_flag=0.0,
+        drift=0.001,
         vpin=0.4,
         market_condition=1.0,
     )

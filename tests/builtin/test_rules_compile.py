@@ -138,7 +138,7 @@ BOOK = ReferenceBook()
 # One class for all calls: numba compiles anew for each class of the tuple.
 Signals = namedtuple(  # noqa: PYI024 - made at run time, as in a run
     "Signals",
-    ["volatility", "relative_depth", "imbalance", "manipulation", "spike_flag", "vpin", "market_condition"],
+    ["volatility", "relative_depth", "imbalance", "manipulation", "spike_flag", "vpin", "market_condition", "drift"],
 )
 
 
@@ -183,6 +183,7 @@ def situation(source, number):
             manipulation=source.choice((0.0, 0.0, 0.0, 1.0, math.nan)),
             spike_flag=source.choice((0.0, 0.0, 0.0, 1.0)),
             vpin=source.choice((source.uniform(0.0, 1.0),) * 9 + (math.nan,)),
+            drift=source.choice((source.gauss(0.0, 0.01), numbers(source))),
             market_condition=source.choice((0.0, 1.0, 2.0, 3.0, 4.0, 7.0, 0.5, math.nan)),
         ),
     )

@@ -4,6 +4,7 @@ from mmframe.builtin.optimizers.advice import ADVICE
 from mmframe.builtin.optimizers.avellaneda_stoikov import AVELLANEDA_STOIKOV
 from mmframe.builtin.optimizers.cartea_jaimungal import CARTEA_JAIMUNGAL
 from mmframe.builtin.optimizers.depth_adaptive import DEPTH_ADAPTIVE
+from mmframe.builtin.optimizers.drift_skew import DRIFT_SKEW
 from mmframe.builtin.optimizers.fee_floor import FEE_FLOOR
 from mmframe.builtin.optimizers.fixed_spread import FIXED_SPREAD
 from mmframe.builtin.optimizers.glft import GLFT
@@ -26,6 +27,7 @@ OPTIMIZERS = (
     CARTEA_JAIMUNGAL,
     INVENTORY_SKEW,
     TARGET_ALLOCATION,
+    DRIFT_SKEW,
     DEPTH_ADAPTIVE,
     SPREAD_PROTECTION,
     FEE_FLOOR,

@@ -88,7 +88,8 @@ Unit: quote units per s. NaN: until warm_up_s after the first touch.
 When it fails: a price without any drift shows one, of about volatility / sqrt(2 tau): with volatility 0.02 and a
 half-life of 300 s, 0.00068 quote units per s. Believe in a multiple of that only.
 
-`drift_per_s` of `glft` is in the same unit, and is an option because the model takes it for lasting.
+`drift-skew` quotes by it. `drift_per_s` of `glft` is in the same unit, and an option because that model takes a drift
+for lasting.
 
 Example: half_life_s = 69.315 (tau 100 s). At 100 s of observation the mid has moved once, by 1.00, 50 s ago:
 1 x e^-0.5 / 100 / (1 - e^-1) = 0.0095952 quote units per s.""",

@@ -23,6 +23,7 @@ ADAPTERS = (
     ("touch", {"apply": "never-better", "mode": "step-back", "step_back_bps": 1.0}),
     ("touch", {"apply": "never-worse", "mode": "penny", "min_touch_size": Decimal("0.01")}),
     ("inventory-skew", {"skew_bps": 50.0, "size_decay_per_order": 0.2}),
+    ("drift-skew", {"horizon_s": 100.0, "max_skew_bps": 100.0}),
     ("depth-adaptive", {"min_multiplier": 0.2, "max_multiplier": 5.0}),
     ("spread-protection", {"min_spread_bps": 1.0, "cooldown_ms": 0}),
     ("fee-floor", {"maker_fee_bps": 1.0}),
@@ -38,6 +39,7 @@ RANGES = {
     "imbalance": (-1.0, 1.0),
     "manipulation": (0.0, 1.0),
     "spike_flag": (0.0, 1.0),
+    "drift": (-1.0, 1.0),
 }
 NUMBERS = st.one_of(st.floats(-10.0, 10.0), st.floats())
 
