@@ -707,7 +707,7 @@ class Engine:
             found = desk.next_slice(liquidation, now_ns, hold=hold, blocked=self._blocked_markets(liquidation))
             if found is not None:
                 self._send_slice(liquidation, found, now_ns, approved)
-            elif not self.is_stopping and desk.is_done(liquidation):
+            elif not self.is_stopping and self._is_compared(liquidation) and desk.is_done(liquidation):
                 self._end_liquidation(liquidation, "done", now_ns)
             elif not self.is_stopping and now_ns >= liquidation.deadline_ns:
                 self._end_liquidation(liquidation, f"given up while it waits for: {liquidation.waits_for}", now_ns)
@@ -724,6 +724,11 @@ class Engine:
         if self.is_paused:
             return "paused by the operator"
         return "" if self._is_venue_up else "the venue is down"
+
+    def _is_compared(self, liquidation: Liquidation) -> bool:
+        """Tell whether the positions that we count are those at the venue: only then is flat flat."""
+        truths = [self._markets[index].truth for index in liquidation.markets]
+        return self._is_venue_up and all(truth.is_ready and truth.is_position_agreed for truth in truths)
 
     def _blocked_markets(self, liquidation: Liquidation) -> dict[int, str]:
         """Return why markets of a liquidation cannot be traded, apart from their orders and books."""

@@ -97,18 +97,19 @@ def smallest_lots(instrument: Instrument, price_ticks: int) -> int:
 def cap_ticks(side: Side, mid_half_ticks: int, cap_bps: float) -> int:
     """Return the price furthest from the mid that an order may have: as a buyer the highest, as a seller the lowest.
 
+    Where no tick lies between the mid and the cap it is one on the near side of the mid, which takes nothing.
+
     Args:
         side: The order's side.
         mid_half_ticks: Best bid + best ask.
         cap_bps: Largest distance from the mid.
     """
-    inward = 1 if side == Side.SELL else -1
-    share = (_BPS - inward * cap_bps) / _BPS
-    ticks = mid_half_ticks * share / 2
-    price = math.ceil(ticks) if inward > 0 else math.floor(ticks)
-    # The gate's own comparison: what rounding of floats leaves beyond it is moved inside.
-    while abs(2 * price - mid_half_ticks) * _BPS > cap_bps * mid_half_ticks:
-        price += inward
+    outward = -1 if side == Side.SELL else 1
+    ticks = mid_half_ticks * (_BPS + outward * cap_bps) / (2 * _BPS)
+    price = math.floor(ticks) if outward > 0 else math.ceil(ticks)
+    # The gate's own comparison: what rounding of floats leaves beyond the cap is moved inside.
+    while (2 * price - mid_half_ticks) * outward * _BPS > cap_bps * mid_half_ticks:
+        price -= outward
     return price
 
 

@@ -50,6 +50,12 @@ class Control:
         return self.answer(proposal)
 
 
+def named_control(index, control):
+    """A control from its answer, `(answer, scope)` or `(answer, scope, terms of a liquidation)`."""
+    answer, scope, terms = (*control, None)[:3] if isinstance(control, tuple) else (control, Scope.MARKET, None)
+    return NamedRiskControl(f"control-{index}", Control(answer), scope, liquidation=terms)
+
+
 def quotes(bid=99.0, bid_size=10.0, ask=101.0, ask_size=10.0):
     return QuoteProposal(bid, bid_size, ask, ask_size, 0, 0)
 
@@ -75,12 +81,7 @@ class Bench:
             ReferenceBook(),
             tuple(NamedSignal(name, signal) for name, signal in signals),
             (NamedOptimizer("quoter", self.quoter),),
-            tuple(
-                NamedRiskControl(f"control-{index}", Control(answer), scope)
-                for index, (answer, scope) in enumerate(
-                    control if isinstance(control, tuple) else (control, Scope.MARKET) for control in controls
-                )
-            ),
+            tuple(named_control(index, control) for index, control in enumerate(controls)),
         )
         if capabilities is None:
             capabilities = VenueCapabilities(can_amend=True, shrink_keeps_priority=True, is_virtual=True)
