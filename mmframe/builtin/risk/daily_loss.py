@@ -113,8 +113,9 @@ day_pnl_quote is the profit since midnight UTC, realised and not, fees included,
 strategy with this market's quote asset. closing is the part of a side that brings the position to flat; it stays.
 
 Soft: above the share shrink_from sizes fall in a straight line to nothing at the limit (SHRINK, reason NEAR_DAILY_LOSS,
-1203). Hard: at the limit the whole strategy halts, latched (HALT, reason DAILY_LOSS, or DAY_GIVE_BACK, 1204, with
-trailing): orders are cancelled and nothing is quoted until an operator resumes, also after a restart, also tomorrow.
+1203); a flat book may stand still short of it, with sizes too small to be placed. Hard: at the limit the whole strategy
+halts, latched (HALT, reason DAILY_LOSS, or DAY_GIVE_BACK, 1204, with trailing): orders are cancelled and nothing is
+quoted until an operator resumes, also after a restart, also tomorrow.
 
 When it begins anew: the day's profit and its peak start at 0 with the first decision after midnight UTC. A resume on
 the same day does not undo the day's loss: as long as it stands at the limit, the next quote halts the strategy again.

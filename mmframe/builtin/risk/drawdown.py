@@ -140,8 +140,9 @@ is one of capital_quote as it is given; it does not grow with the profit. closin
 position to flat; it stays.
 
 Soft: above the share shrink_from sizes fall in a straight line to nothing at the limit (SHRINK, reason NEAR_DRAWDOWN,
-1206). Hard: at the limit the whole strategy halts, latched (HALT, reason DRAWDOWN_LIMIT, 1205): orders are cancelled
-and nothing is quoted until an operator resumes, also after a restart.
+1206); a flat book may stand still short of it, with sizes too small to be placed. Hard: at the limit the whole strategy
+halts, latched (HALT, reason DRAWDOWN_LIMIT, 1205): orders are cancelled and nothing is quoted until an operator
+resumes, also after a restart.
 
 When the peak begins anew: with a resume, where the profit stands then, so that the whole limit is there again; with
 reset = "day" at midnight UTC as well, which does not end a halt. The peak is in the journal and survives a restart; it
