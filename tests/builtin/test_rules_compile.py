@@ -124,7 +124,7 @@ FORMS = {
         {"soft_vpin": 0.5, "hard_vpin": 0.9, "when_unknown": "cancel"},
     ),
     "request-budget": (
-        {"max_orders": 150, "order_credit": 2, "orders_window_s": 3.0, "max_order_to_trade": 40.0},
+        {"max_orders": 150, "order_credit": 2, "orders_window_s": 3.0, "max_order_to_trade": 20.0},
         {"max_requests": 900, "requests_window_s": 6.0, "max_daily_orders": 30_000, "soft_from": 0.1},
     ),
     "pause": (

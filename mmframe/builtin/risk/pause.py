@@ -145,7 +145,7 @@ class PauseOptions:
     def __attrs_post_init__(self) -> None:
         conditions = ("max_volatility_bps", "max_spread_bps", "min_relative_depth", "max_imbalance", "max_loss_quote")
         if all(getattr(self, name) is None for name in conditions):
-            msg = f"{conditions[0]}: expected this or another of {', '.join(conditions)}, was none"
+            msg = f"{conditions[0]}: expected this or another of {', '.join(conditions[1:])}, was none"
             raise DomainError(msg, hint="without a condition nothing ever pauses: leave the control out instead")
 
 

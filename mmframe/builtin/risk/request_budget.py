@@ -112,6 +112,13 @@ class RequestBudgetOptions:
     ratio_window_s: float = option(
         help="Window of max_order_to_trade.", default=_DAY_S, unit="s", above=0.0, maximum=86_400.0
     )
+    ratio_from_requests: int = option(
+        help="Requests within ratio_window_s up to which the ratio is not looked at.",
+        default=100,
+        unit="requests",
+        minimum=0,
+        maximum=1_000_000,
+    )
     soft_from: float = option(
         help="Share of a budget from which on quotes are held.", default=0.6, unit="share", minimum=0.0, maximum=0.99
     )
@@ -138,7 +145,8 @@ class RequestBudgetOptions:
     )
 
     def __attrs_post_init__(self) -> None:
-        trade_budget = None if self.max_order_to_trade is None else self.max_order_to_trade + 1.0
+        ratio = self.max_order_to_trade
+        trade_budget = None if ratio is None else max(ratio + 1.0, float(self.ratio_from_requests))
         budgets = {
             "max_orders": self.max_orders,
             "max_daily_orders": self.max_daily_orders,
@@ -146,7 +154,7 @@ class RequestBudgetOptions:
             "max_order_to_trade": trade_budget,
         }
         if all(budget is None for budget in budgets.values()):
-            msg = f"max_orders: expected this or another of {', '.join(budgets)}, was none"
+            msg = f"max_orders: expected this or another of {', '.join(list(budgets)[1:])}, was none"
             raise DomainError(msg, hint="without a budget nothing is ever spent: leave the control out instead")
         for name, budget in budgets.items():
             # What is left must be enough to quote and to cancel again, or there is never a quote.
@@ -170,6 +178,7 @@ class RequestBudgetParams(NamedTuple):
     max_requests: float
     requests_part_s: float
     max_per_trade: float
+    free_requests: float
     ratio_part_s: float
     order_credit: float
     soft_from: float
@@ -269,6 +278,7 @@ def request_budget(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the rule
             state[base + _TRADES] = trades
         if window == 3:
             limit *= state[base + _TRADES] if state[base + _TRADES] > 1.0 else 1.0
+            limit = limit if limit > params.free_requests else params.free_requests
         share = state[base + _SUM] / limit
         used = share if share > used else used
         # What a decision sends must still fit, and a cancel of each of these orders and of each that rests already.
@@ -328,6 +338,7 @@ def _build(options: RequestBudgetOptions, context: BuildContext) -> RiskRule:  #
         _budget(options.max_requests),
         options.requests_window_s / _PARTS,
         _budget(options.max_order_to_trade) + 1.0,
+        float(options.ratio_from_requests),
         options.ratio_window_s / _PARTS,
         float(options.order_credit),
         options.soft_from,
@@ -347,7 +358,8 @@ Four budgets of this market, each over a rolling window, from what this process 
     orders      submits and replaces - order_credit x executions    <= max_orders in orders_window_s
                 the same                                            <= max_daily_orders in 24 hours
     requests    submits, amends, replaces and cancels               <= max_requests in requests_window_s
-    ratio       requests / max(1, executions) - 1                   <= max_order_to_trade in ratio_window_s
+    ratio       requests / max(1, executions) - 1                   <= max_order_to_trade in ratio_window_s,
+                                                                    looked at above ratio_from_requests
 
 Hard: when `reserve` more would not fit (for the last two: these, as many cancels of them, and one for each order that
 rests), nothing is quoted until every budget is used less than resume_below: CANCEL_ONLY with ORDERS_SPENT (1250),
@@ -375,8 +387,9 @@ rolling window is never below a fixed one. order_credit = 0 counts every order; 
 earn more than once, so more than 0 needs orders that fill whole; what an execution takes off is looked for before its
 own part of the window. Where several markets trade on one account, divide.
 The ratio is that of RTS 9 (Commission Delegated Regulation (EU) 2017/566, article 3, in number terms), by instrument
-and session; without an execution one is assumed, as ESMA answers. There a modification counts as two, here a request
-is one: halve the limit where orders are amended.
+and session; without an execution one is assumed, as ESMA answers, so that a run begins with max_order_to_trade + 1
+requests or ratio_from_requests, whichever is more: set that to what the venue lets pass. There a modification counts as
+two, here a request is one: halve the limit where orders are amended.
 
 When it fails: it sees neither other processes nor queries; the venue's own answer (HTTP 429) stays the last word. A
 counter that is not a number cancels (NOT_FINITE).

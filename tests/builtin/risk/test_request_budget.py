@@ -88,7 +88,7 @@ def test_a_budget_of_a_day_is_a_budget_of_24_hours():
 
 
 def test_without_an_execution_one_is_assumed_and_each_one_makes_room():
-    desk = Desk(max_order_to_trade=49.0, reserve=4, soft_from=0.5)
+    desk = Desk(max_order_to_trade=49.0, ratio_from_requests=0, soft_from=0.5)
     desk.send(24, requests=23)
 
     assert desk.assess(1).reason == ORDER_TO_TRADE_SPENT
@@ -97,6 +97,15 @@ def test_without_an_execution_one_is_assumed_and_each_one_makes_room():
     # 47 requests on two executions: 47 / 2 - 1 = 22.5 of 49.
     desk.fills += 1
     assert desk.assess(3).level == RiskLevel.ALLOW
+
+
+def test_up_to_some_requests_the_ratio_is_not_looked_at():
+    desk = Desk(max_order_to_trade=9.0, ratio_from_requests=100, soft_from=0.95, resume_below=0.96)
+    desk.send(50, requests=42)
+
+    assert desk.assess(1).level == RiskLevel.ALLOW
+    desk.send(1)
+    assert desk.assess(2).reason == ORDER_TO_TRADE_SPENT
 
 
 def test_an_execution_takes_off_what_was_sent_before_it_and_nothing_below_zero():
@@ -164,9 +173,12 @@ def test_a_counter_that_is_no_number_cancels():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({}, "max_orders: expected this or another of max_orders, max_daily_orders"),
+        ({}, "max_orders: expected this or another of max_daily_orders, max_requests"),
         ({"max_orders": 8, "reserve": 4}, "max_orders: expected more than 8.88889, was 8"),
-        ({"max_order_to_trade": 3.0}, "max_order_to_trade: expected more than 7.88889, was 3"),
+        (
+            {"max_order_to_trade": 3.0, "ratio_from_requests": 0},
+            "max_order_to_trade: expected more than 7.88889, was 3",
+        ),
         ({"max_orders": 100, "soft_from": 0.9}, "resume_below: expected more than soft_from, 0.9, was 0.9"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A pause in a run: it begins and ends by itself, is on record, and outlives a restart and a killed process."""
+"""In a run: a pause begins and ends by itself, is on record and outlives a restart and a kill; budgets hold."""
 
 import json
 import os
@@ -13,7 +13,8 @@ import pytest
 import mmframe
 from mmframe.builtin.risk.circuit_breaker import BREAKER_HALF_OPEN, BREAKER_OPEN_MOVE
 from mmframe.builtin.risk.pause import PAUSED_IMBALANCE
-from mmframe.domain.orders import Submit
+from mmframe.builtin.risk.request_budget import BUDGET_LOW, ORDERS_SPENT
+from mmframe.domain.orders import Replace, Submit
 from mmframe.domain.views import RiskLevel
 from mmframe.registry import compose
 from mmframe.runtime.driver import run_plan
@@ -66,6 +67,13 @@ max_cooldown_s = 6
 probe_s = 2
 probe_share = 0.5
 """
+BUDGET = """
+use = "request-budget"
+max_orders = 30
+orders_window_s = 10
+max_hold_bps = {hold}
+soft_from = 0.3
+"""
 
 
 class Runs:
@@ -91,7 +99,7 @@ class Runs:
     def submitted_ns(self):
         with JournalReader(self.path) as reader:
             newest = reader.intents(run=len(reader.runs()))
-            return [intent.at_ns for intent in newest if isinstance(intent.action, Submit)]
+            return [intent.at_ns for intent in newest if isinstance(intent.action, Submit | Replace)]
 
 
 @pytest.fixture
@@ -190,3 +198,19 @@ def test_a_breaker_opens_tries_and_closes_by_itself(runs):
             assert limit.ended_ns - limit.began_ns >= 3 * SECOND_NS
             assert not [at for at in submitted if limit.began_ns <= at < limit.began_ns + 3 * SECOND_NS]
     assert any(at > limits[1].began_ns for at in submitted)
+
+
+def test_a_budget_of_orders_is_never_overspent_and_holding_quotes_keeps_it_from_being_spent(runs):
+    seen = {}
+    for hold in (0, 4):
+        runs.path.unlink(missing_ok=True)
+        runs.write(risk=BUDGET.format(hold=hold))
+        runs.run(45)
+        submitted = runs.submitted_ns()
+        most = max(sum(0 <= at - then < 10 * SECOND_NS for then in submitted) for at in submitted)
+        seen[hold] = most, {limit.reason for limit in runs.limits()}
+
+    assert seen[0][0] <= 30
+    assert seen[4][0] < 25
+    assert ORDERS_SPENT in seen[0][1]
+    assert seen[4][1] == {BUDGET_LOW}
