@@ -111,7 +111,7 @@ def _fit_range(ctx: click.Context, parameter: click.Parameter, value: str | None
     show_default=True,
     help="What to measure: A, k and sigma, or the table of the signal stoikov-micro-price.",
 )
-@click.option("--for", "limit_ns", metavar="TIME", callback=_duration, help="Use the first so much of the recording.")
+@click.option("--for", "limit_ns", metavar="TIME", callback=_duration, help="Read only the first part, such as 1h.")
 @click.option("--distances", metavar="TICKS", callback=_distances, help="Where orders rest; by default as data reach.")
 @click.option(
     "--window",
@@ -126,7 +126,7 @@ def _fit_range(ctx: click.Context, parameter: click.Parameter, value: str | None
     "--fit-range",
     metavar="LO:HI",
     callback=_fit_range,
-    help="Distances to fit, in ticks; by default from half the usual spread to the furthest.",
+    help="Distances to fit, in ticks; by default from as near as the curve holds where glft would quote.",
 )
 @click.option(
     "--horizon",
@@ -192,11 +192,13 @@ def calibrate_command(  # noqa: PLR0913 - one parameter for each option
     elif toml == _STDOUT:
         for line in found.lines:
             note(line)
-        write_lines([] if found.toml is None else found.toml.splitlines())
+        if found.toml is not None:
+            write_lines(found.toml.splitlines())
     else:
         write_lines([*found.lines, *_closing_lines(found, toml, file)])
     if found.toml is None:
-        note(error_text(_located(DomainError(found.trouble), target)))
+        hint = "look at the rates by distance; --distances and --fit-range choose others"
+        note(error_text(_located(DomainError(found.trouble.rstrip("."), hint=hint), target)))
         return int(ExitCode.VENUE)
     return int(ExitCode.OK)
 

@@ -297,7 +297,8 @@ def test_a_rate_that_does_not_fall_is_shown_and_makes_no_tables(invoke, strategy
     assert ended.status == 4
     assert "Not usable." in ended.stdout
     assert "error[feed]: " in ended.stderr
-    assert "k is not above 0" in ended.stderr
+    assert "k is not above 0: over these distances the rate of fills does not fall with the distance\n" in ended.stderr
+    assert invoke("calibrate", path, "--toml", "-", "--distances", "0.5:9.5:3").stdout == ""
     assert not (tmp_path / "glft.toml").exists()
     assert (found["is_usable"], found["toml"], found["toml_file"]) == (False, None, None)
 

@@ -21,8 +21,9 @@ MODEL_REASONS = {
 
 SHARED_UNITS = """\
 k, how fast fills thin out with distance, is decay_per_price (1 / quote units) or decay_per_bps (1 / bps), one of them:
-k_per_price = k_per_bps x 10,000 / mid. Inventory n is (position - target) / order size: it counts orders, and gamma
-(1 / quote currency) times the order size is the model's risk aversion for one of them.
+k_per_price = k_per_bps x 10,000 / mid. `mmframe calibrate` measures k, A and the volatility on recorded data.
+Inventory n is (position - target) / order size: it counts orders, and gamma (1 / quote currency) times the order size
+is the model's risk aversion for one of them.
 
 cost = mid x (maker_fee_bps + adverse_move_bps / 2) / 10,000 is what a fill costs; both distances grow by it. An adverse
 move is one by which the mid lastingly moves against us after each fill; half of it belongs on each quote, because the
