@@ -86,10 +86,12 @@ def market_data(  # noqa: PLR0913, PLR0917 - the rule signature
     if elapsed_ns > 0.0:
         state[_BASELINE_NS] += params.creep * elapsed_ns
         state[_SINCE_NS] = float(view.now_ns)
-    state[_BASELINE_NS] = min(state[_BASELINE_NS], lag_ns)
-    if lag_ns - state[_BASELINE_NS] > params.max_late_ns:
-        state[_LATE_UNTIL_NS] = view.now_ns + params.hold_ns
-        return RiskVerdict(_CANCEL_ONLY, bid, 0.0, ask, 0.0, DATA_LATE)
+    # A message without an exchange time (a snapshot that was asked for) is dated by its receipt: its 0 is no lag.
+    if lag_ns != 0.0:
+        state[_BASELINE_NS] = min(state[_BASELINE_NS], lag_ns)
+        if lag_ns - state[_BASELINE_NS] > params.max_late_ns:
+            state[_LATE_UNTIL_NS] = view.now_ns + params.hold_ns
+            return RiskVerdict(_CANCEL_ONLY, bid, 0.0, ask, 0.0, DATA_LATE)
     if view.age_ns > params.max_age_ns:
         return RiskVerdict(_CANCEL_ONLY, bid, 0.0, ask, 0.0, DATA_OLD)
     if view.now_ns < state[_LATE_UNTIL_NS]:
@@ -123,8 +125,8 @@ Only changes of the lag count. It holds the network and the difference of two cl
 recordings (received 1,272 ms "before" it was sent), and so says nothing by itself. The usual lag is the smallest seen,
 and creeps up by creep_ms_per_min, so that a clock that drifts (100 ppm are 6 ms a minute) or a route that became longer
 is forgiven in time. The price of that: a delay that stays is taken for usual after (late - max_late_ms) /
-creep_ms_per_min minutes; 0 forgives nothing. The first message is taken for usual until a faster one comes. It is
-forgotten by a restart.
+creep_ms_per_min minutes; 0 forgives nothing. The first message is taken for usual until a faster one comes. A message
+without an exchange time, as some snapshots are, has a lag of exactly 0 and is passed over. A restart forgets all of it.
 
 feed.stale_after_ms is the harder of the two for age: the kernel looks at it by itself, and there it wakes for it. This
 control is asked whenever a decision is due: at news, and every max_quote_age_ms without any. Set max_age_ms below
