@@ -308,7 +308,11 @@ def _permissive_gate(action: Action) -> Gate:
     market = MarketGate(settings, tracker, MarketLedger(settings.instrument))
     if isinstance(action, (Submit, Amend, Replace)):
         market.view = GateView(is_tradable=True, refusal="", mid_half_ticks=2 * action.price_ticks)
-        if not isinstance(action, Submit):
+        if isinstance(action, Submit) and action.is_reduce_only:
+            # There is just what it closes.
+            market.view.close_cap_bps = market.close_cap_bps(math.inf)
+            market.ledger.position_lots = action.size_lots if action.side == Side.SELL else -action.size_lots
+        elif not isinstance(action, Submit):
             # Only a resting order can be changed, so the gate is told of one.
             order = TrackedOrder(action.market, action.client_id, Side.BUY, action.price_ticks, 1)
             order.state = OrderState.OPEN

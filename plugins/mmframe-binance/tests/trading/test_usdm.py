@@ -23,6 +23,7 @@ from mmframe.domain.orders import (
     QueryOrder,
     Replace,
     Request,
+    TimeInForce,
     VenueStatus,
 )
 from mmframe.errors import VenueError
@@ -81,6 +82,26 @@ async def test_a_post_only_order_is_gtx_and_is_rejected_when_it_would_take(usdm)
         assert run.local.god.order("mm-test-0-1").labels["timeInForce"] == "GTX"
         assert update.reason.startswith("-5022 GTX_ORDER_REJECT")
         assert run.fills() == []
+
+
+async def test_a_reduce_only_order_takes_and_is_reduce_only_at_the_exchange_too(usdm):
+    async with usdm() as run:
+        order = await run.rest()
+        run.local.god.trade_against(order.client_id, 10)
+        await run.until(lambda: positions(run)[-1] == 10, "the position")
+        run.local.core.exchange.place_other(run.local.market("BTC/USDT"), Side.BUY, 20, 4_500_000)
+        taking = {"side": Side.SELL, "price": "45000", "time_in_force": TimeInForce.IOC, "is_post_only": False}
+
+        part = run.submit(lots=4, is_reduce_only=True, **taking)
+        await run.update(part.client_id, OrderStatus.FILLED)
+        rest = run.submit(lots=6, is_reduce_only=True, **taking)
+        await run.update(rest.client_id, OrderStatus.FILLED)
+        more = run.submit(lots=4, is_reduce_only=True, **taking)
+        refused = await run.update(more.client_id, REJECTED)
+        await run.until(lambda: positions(run)[-1] == 0, "the position")
+
+        assert all(not fill.is_maker for fill in run.fills(part.client_id))
+        assert refused.reason.startswith("-2022")
 
 
 async def test_a_fill_moves_the_position_and_both_are_told(usdm):

@@ -286,6 +286,9 @@ class UsdmVenue(TradingVenue):
             "newClientOrderId": action.client_id,
             "newOrderRespType": "RESULT",
         }
+        if action.is_reduce_only:
+            # One-way mode: the exchange itself refuses or cuts what would turn the position around.
+            fields["reduceOnly"] = "true"
         mode = self._self_trade_prevention
         return fields | ({} if mode is None else {"selfTradePreventionMode": mode})
 

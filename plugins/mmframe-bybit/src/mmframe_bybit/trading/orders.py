@@ -44,6 +44,8 @@ def create_fields(
     if category == "linear":
         # One-way mode: the one position of the symbol.
         fields["positionIdx"] = 0
+        if action.is_reduce_only:
+            fields["reduceOnly"] = True
     return fields
 
 
