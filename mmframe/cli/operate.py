@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import click
@@ -15,7 +15,7 @@ from mmframe.domain.records import Command, OperatorCommand
 from mmframe.errors import DomainError, ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mmframe.config import StrategyFile
     from mmframe.runtime.commands import Answer, CommandFolder, Listener, SentCommand
@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 _NAME_KEYS = frozenset({"strategy", "strategy.name"})
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
 
 
 @attrs.frozen
@@ -109,15 +110,19 @@ mode_option = click.option(
     type=click.Choice([mode.value for mode in Mode]),
     help="Which runs of it; by default those that are running.",
 )
-within_option = click.option(
-    "--within",
-    "within_ns",
-    metavar="TIME",
-    default="5s",
-    show_default=True,
-    callback=_duration,
-    help="How long to wait for its answer.",
-)
+
+
+def within_option(default: str, text: str) -> Callable[[_Function], _Function]:
+    """Return the option `--within`, a length of time in nanoseconds."""
+    return click.option(
+        "--within",
+        "within_ns",
+        metavar="TIME",
+        default=default,
+        show_default=True,
+        callback=_duration,
+        help=text,
+    )
 
 
 def read_target(file: Path, symbol: str | None, mode: str | None) -> Target:

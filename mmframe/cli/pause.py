@@ -71,7 +71,7 @@ Exit status: 0 resumed, 2 wrong usage or strategy file, 4 a process did not answ
 @market_option
 @mode_option
 @click.option("--reason", default="", metavar="TEXT", help="Why, for whoever finds it paused.")
-@within_option
+@within_option("5s", "How long to wait for its answer.")
 @json_option
 def pause_command(  # noqa: PLR0913 - one parameter for each option
     *, file: Path, symbol: str | None, mode: str | None, reason: str, within_ns: int, as_json: bool
@@ -93,7 +93,7 @@ def pause_command(  # noqa: PLR0913 - one parameter for each option
 @market_option
 @mode_option
 @click.option("--reason", default="", metavar="TEXT", help="Why, for the record.")
-@within_option
+@within_option("5s", "How long to wait for its answer.")
 @json_option
 def resume_command(  # noqa: PLR0913 - one parameter for each option
     *, file: Path, symbol: str | None, mode: str | None, reason: str, within_ns: int, as_json: bool

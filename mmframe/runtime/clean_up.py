@@ -26,7 +26,7 @@ from mmframe.engine.gate import approve_removal
 from mmframe.errors import MmframeError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.orders import Action, VenueEvent
@@ -118,13 +118,14 @@ class OrderRemoval:
         includes_others: Go on until orders of others are gone too.
         now_ns: The begin.
         say: Told each step in words.
+        only: Symbol of the one market that it is about; empty for all.
 
     Attributes:
         settled_ns: Lists asked for before prove nothing; None while that time is not known.
         fills: Executions that the venue told.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword for each thing that differs between kills
         self,
         strategy: str,
         instruments: Sequence[Instrument],
@@ -132,6 +133,7 @@ class OrderRemoval:
         includes_others: bool,
         now_ns: int,
         say: Callable[[str], None],
+        only: str = "",
     ) -> None:
         self.settled_ns: int | None = None
         self.fills = 0
@@ -139,33 +141,37 @@ class OrderRemoval:
         self._includes_others = includes_others
         self._say = say
         self._is_up = False
-        self._markets = tuple(_Market(index, instrument, due_ns=now_ns) for index, instrument in enumerate(instruments))
+        self._markets = {
+            index: _Market(index, instrument, due_ns=now_ns)
+            for index, instrument in enumerate(instruments)
+            if only in {"", instrument.symbol}
+        }
 
     @property
     def is_clean(self) -> bool:
         """Tell whether every market is proved empty."""
-        return all(market.empty_in_a_row >= EMPTY_REPORTS for market in self._markets)
+        return all(market.empty_in_a_row >= EMPTY_REPORTS for market in self._markets.values())
 
     @property
     def is_empty(self) -> bool:
         """Tell whether the last list of every market was empty, proved or not."""
-        return all(market.reports and not self._remains(market) for market in self._markets)
+        return all(market.reports and not self._remains(market) for market in self._markets.values())
 
     @property
     def due_ns(self) -> int:
         """Return when `requests` has the next one."""
-        return min(market.due_ns for market in self._markets)
+        return min(market.due_ns for market in self._markets.values())
 
     def left(self) -> tuple[MarketLeft, ...]:
         """Return what the last lists held."""
         return tuple(
             MarketLeft(market.instrument, market.ours, market.others, market.reports, market.position_lots)
-            for market in self._markets
+            for market in self._markets.values()
         )
 
     def requests(self, now_ns: int) -> list[Action]:
         """Return what is to be sent now, in order."""
-        due = [market for market in self._markets if market.due_ns <= now_ns]
+        due = [market for market in self._markets.values() if market.due_ns <= now_ns]
         cancels = [market for market in due if market.wants_cancel]
         for market in due:
             market.due_ns = now_ns + (_PATIENCE_UP_NS if self._is_up else _PATIENCE_DOWN_NS)
@@ -178,11 +184,13 @@ class OrderRemoval:
         ]
 
     def on_event(self, event: VenueEvent) -> None:
-        """Take what the venue says."""
-        if isinstance(event, OpenOrdersReport):
-            self._on_report(self._markets[event.market], event)
-        elif isinstance(event, VenueStatus):
+        """Take what the venue says; what it says of other markets is left alone."""
+        if isinstance(event, VenueStatus):
             self._on_status(event)
+        elif getattr(event, "market", None) not in self._markets:
+            return
+        elif isinstance(event, OpenOrdersReport):
+            self._on_report(self._markets[event.market], event)
         elif isinstance(event, PositionReport):
             self._markets[event.market].position_lots = event.position_lots
         elif isinstance(event, Fill):
@@ -200,7 +208,7 @@ class OrderRemoval:
         self._is_up = status.is_up
         reason = f": {status.reason}" if status.reason else ""
         self._say(f"the venue is {'up' if status.is_up else 'down'}{reason}")
-        for market in self._markets if status.is_up else ():
+        for market in self._markets.values() if status.is_up else ():
             # What was asked while it was down may never have left.
             market.due_ns = min(market.due_ns, status.receive_ns)
 
@@ -236,15 +244,17 @@ class OrderRemoval:
         return f"{counts}, list {min(market.empty_in_a_row, EMPTY_REPORTS)} of {EMPTY_REPORTS}"
 
 
-async def remove_orders(
+async def remove_orders(  # noqa: PLR0913 - one keyword for each thing that differs between kills
     plan: VenuePlan,
     traces: RunTraces,
     *,
     includes_others: bool,
     within_ns: int,
     say: Callable[[str], None],
+    only: str = "",
+    obeyed: Collection[tuple[int, str]] = (),
 ) -> Removal:
-    """Remove every order of a strategy at its live venue; its kill switch is set already.
+    """Remove every order of a strategy, or of one of its markets, at its live venue; it is told to stop already.
 
     A venue that fails ends it early; nothing is raised for that.
 
@@ -254,12 +264,17 @@ async def remove_orders(
         includes_others: Go on until orders of others in these markets are gone too.
         within_ns: Time after which it gives up.
         say: Told each step in words.
+        only: Symbol of the one market that it is about; empty for all.
+        obeyed: Process id and host of those that sent their last order there already, and may go on elsewhere.
     """
-    return await _Remover(plan, traces, includes_others=includes_others, within_ns=within_ns, say=say).run()
+    remover = _Remover(
+        plan, traces, includes_others=includes_others, within_ns=within_ns, say=say, only=only, obeyed=obeyed
+    )
+    return await remover.run()
 
 
 class _Remover:
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as `remove_orders`
         self,
         plan: VenuePlan,
         traces: RunTraces,
@@ -267,23 +282,28 @@ class _Remover:
         includes_others: bool,
         within_ns: int,
         say: Callable[[str], None],
+        only: str,
+        obeyed: Collection[tuple[int, str]],
     ) -> None:
         self._plan = plan
         self._traces = traces
         self._say = say
+        self._only = only
         self._began_ns = plan.clock.now_ns()
         self._end_ns = self._began_ns + within_ns
-        self._processes = traces.processes()
+        found = traces.processes()
+        self._processes = tuple(one for one in found if (one.holder.pid, one.holder.host) not in obeyed)
         self._is_process_settled = False
         self._failure = ""
         self._news = anyio.Event()
         self._removal = OrderRemoval(
-            plan.name, plan.instruments, includes_others=includes_others, now_ns=self._began_ns, say=say
+            plan.name, plan.instruments, includes_others=includes_others, now_ns=self._began_ns, say=say, only=only
         )
 
     async def run(self) -> Removal:
         for process in self._processes:
-            self._say(f"{process} runs the strategy: the kill switch tells it to end")
+            told = "it has not answered yet" if self._only else "the kill switch tells it to end"
+            self._say(f"{process} runs the strategy: {told}")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._run_venue)
             await self._guarded(self._work)
@@ -345,7 +365,8 @@ class _Remover:
             return
         self._is_process_settled = True
         for process in self._processes:
-            what = "has not ended: it hangs, or cannot see the kill switch" if process in alive else "has ended"
+            sign = "what it is told" if self._only else "the kill switch"
+            what = f"has not ended: it hangs, or cannot see {sign}" if process in alive else "has ended"
             self._say(f"{process} {what}")
         last_ns = self._traces.last_written_ns()
         # Without a journal nobody knows when something was last sent: perhaps a moment ago.

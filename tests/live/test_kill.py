@@ -135,10 +135,10 @@ def test_orders_of_others_are_listed_and_said_to_remain(mmframe, exchange, strat
     assert exchange.requests.count("cancel_all") <= 2, "once when it began, and once when the venue was up"
 
 
-def test_with_all_the_orders_of_others_must_go_too(mmframe, exchange, strategy):
+def test_with_others_the_orders_of_others_must_go_too(mmframe, exchange, strategy):
     exchange.places_after_cancel = "somebody"
 
-    done = mmframe("kill", strategy(), "--yes", "--all", "--within", "2s")
+    done = mmframe("kill", strategy(), "--yes", "--others", "--within", "2s")
 
     assert done.returncode == 4
     assert done.stdout.startswith("NOT PROVED after 2.")
@@ -247,3 +247,149 @@ def test_a_killed_strategy_does_not_start_until_it_is_released(mmframe, start, e
     assert released.stdout.startswith("Released: it was set since ")
     assert json.loads(again.stdout)["was_set"] is False
     assert running(start, exchange, file).poll() is None
+
+
+# Several strategies.
+
+
+@pytest.fixture
+def folder(strategy, exchange, tmp_path):
+    """A folder of two strategies on one venue, one that does not trade live, a broken one, and what is none."""
+    files = tmp_path / "strategies"
+    (files / "deep").mkdir(parents=True)
+    text = strategy().read_text()
+    first, second = files / "first.toml", files / "deep" / "second.toml"
+    first.write_text(text.replace('name = "little"', 'name = "first"'))
+    second.write_text(text.replace('name = "little"', 'name = "second"'))
+    paper = text.replace("[venue.live]", "[venue.backtest]").replace('name = "little"', 'name = "paper-only"')
+    (files / "paper.toml").write_text(paper)
+    (files / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    return files, first, second
+
+
+@pytest.mark.parametrize("words", [["--all"], ["--venue", "wire/orders"], ["--venue", "wire"]], ids=lambda w: w[-1])
+def test_every_strategy_of_a_folder_is_stopped_and_its_orders_are_gone(mmframe, exchange, folder, words):
+    files, first, second = folder
+    exchange.place("mm-first-1-1")
+    exchange.place("mm-second-1-1")
+
+    done = mmframe("kill", *words, files, "--yes", "--json")
+    result = json.loads(done.stdout)
+
+    assert (done.returncode, result["is_clean"], result["unread"]) == (0, True, [])
+    assert exchange.open_orders() == []
+    assert sorted(one["strategy"] for one in result["strategies"]) == ["first", "second"]
+    assert KillSwitch.of(first, "first").is_set()
+    assert KillSwitch.of(second, "second").is_set()
+    assert not KillSwitch.of(files / "paper.toml", "paper-only").is_set()
+
+
+def test_all_switches_are_set_before_a_venue_is_connected_to_and_a_failure_holds_up_nobody(mmframe, exchange, folder):
+    files, _, second = folder
+    (files / "broken.toml").write_text("[strategy\n")
+    second.write_text(second.read_text().replace('use = "wire/orders"', 'use = "wire/missing"'))
+    exchange.place("mm-first-1-1")
+
+    done = mmframe("kill", "--all", files, "--yes")
+
+    told = [line for line in done.stderr.splitlines() if "kill switch set" in line or "connecting to" in line]
+    assert ["kill switch" in line for line in told] == [True, True, False]
+    assert done.returncode == 4
+    assert exchange.open_orders() == []
+    assert KillSwitch.of(second, "second").is_set()
+    assert "No order of 'first' is left at wire/orders" in done.stdout
+    assert "'second' FAILED" in done.stdout
+    assert "NOT LOOKED AT" in done.stdout
+    assert "broken.toml" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 of 2 strategy files proved without an order."
+
+
+def test_switches_of_a_folder_are_released_together(mmframe, folder):
+    files, first, second = folder
+    mmframe("kill", "--all", files, "--yes")
+
+    done = mmframe("kill", "--all", files, "--release")
+
+    assert done.returncode == 0
+    assert done.stdout.count("Released: it was set since") == 2
+    assert not KillSwitch.of(first, "first").is_set()
+    assert not KillSwitch.of(second, "second").is_set()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["{files}"], "expected a strategy file, was a folder"),
+        (["--all", "--venue", "wire", "{files}"], "--venue and --all: expected at most one of them"),
+        (["--venue", "kraken/spot", "{files}"], "trades live on 'kraken/spot'"),
+        (["--market", "BTC/USDT", "--all", "{files}"], "--market: expected one strategy file"),
+        (["--market", "ETH/USDT", "{first}"], "--market: expected one of BTC/USDT, was 'ETH/USDT'"),
+    ],
+    ids=["folder", "both", "nothing", "market-of-many", "market"],
+)
+def test_a_scope_that_makes_no_sense_stops_nobody(mmframe, exchange, folder, words, message):
+    files, first, _ = folder
+
+    done = mmframe("kill", *(word.format(files=files, first=first) for word in words), "--yes")
+
+    assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+    assert not KillSwitch.of(first, "first").is_set()
+    assert exchange.requests == []
+
+
+# One market.
+
+
+TWO_MARKETS = """
+[[markets]]
+instrument = "ETH/USDT"
+order_size = "0.01"
+tick_size = "0.01"
+lot_size = "0.001"
+
+[feed]"""
+
+
+def test_one_market_is_killed_while_the_process_goes_on_with_the_other(mmframe, start, exchange, strategy):
+    file = strategy(change=("\n[feed]", TWO_MARKETS))
+    process = start("-m", "mmframe", "run", file, "--mode", "live", "--yes-live", "--quiet")
+    exchange.wait_for(lambda exchange: all(len(exchange.open_orders(market)) >= 2 for market in (0, 1)))
+
+    done, result = killed(mmframe, file, "--market", "ETH/USDT")
+
+    assert (done.returncode, result["is_clean"], result["market"]) == (0, True, "ETH/USDT")
+    assert [market["instrument"] for market in result["markets"]] == ["ETH/USDT"]
+    assert f"process {process.pid} pulled 2 orders" in steps(result)
+    assert exchange.open_orders(1) == []
+    assert len(exchange.open_orders(0)) >= 2
+    assert process.poll() is None
+    assert not KillSwitch.of(file, "little").is_set()
+
+    # A new run does not quote it either, until it is released.
+    process.terminate()
+    assert process.wait(timeout=60) == 0
+    before = len(exchange.orders)
+    again = start("-m", "mmframe", "run", file, "--mode", "live", "--yes-live", "--quiet")
+    exchange.wait_for(lambda exchange: len(exchange.open_orders(0)) >= 2)
+    assert {order.market for order in list(exchange.orders.values())[before:]} == {0}
+    released = mmframe("kill", file, "--market", "ETH/USDT", "--release")
+    assert released.returncode == 0, released.stderr
+    assert "ETH/USDT of 'little' may be quoted again" in released.stdout
+    exchange.wait_for(lambda exchange: len(exchange.open_orders(1)) >= 2)
+    assert again.poll() is None
+
+
+def test_the_orders_of_one_market_of_a_dead_process_are_removed(mmframe, start, exchange, strategy):
+    file = strategy(change=("\n[feed]", TWO_MARKETS))
+    process = start("-m", "mmframe", "run", file, "--mode", "live", "--yes-live", "--quiet")
+    exchange.wait_for(lambda exchange: all(len(exchange.open_orders(market)) >= 2 for market in (0, 1)))
+    process.kill()
+    process.wait()
+
+    done = mmframe("kill", file, "--market", "ETH/USDT", "--yes")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("No order of 'little' is left in ETH/USDT at wire/orders")
+    assert f"It is quoted again only after: mmframe kill {file} --market ETH/USDT --release" in done.stdout
+    assert exchange.open_orders(1) == []
+    assert len(exchange.open_orders(0)) >= 2
