@@ -82,19 +82,21 @@ def market_data(  # noqa: PLR0913, PLR0917 - the rule signature
     """Return the quotes as they are, or none while the data is old or late."""
     bid, bid_size, ask, ask_size, _, _ = proposal
     lag_ns = float(view.lag_ns)
-    elapsed_ns = view.now_ns - state[_SINCE_NS]
+    # As the state holds it: compared with the whole number, the same instant would be before or after itself.
+    now_ns = float(view.now_ns)
+    elapsed_ns = now_ns - state[_SINCE_NS]
     if elapsed_ns > 0.0:
         state[_BASELINE_NS] += params.creep * elapsed_ns
-        state[_SINCE_NS] = float(view.now_ns)
+        state[_SINCE_NS] = now_ns
     # A message without an exchange time (a snapshot that was asked for) is dated by its receipt: its 0 is no lag.
     if lag_ns != 0.0:
         state[_BASELINE_NS] = min(state[_BASELINE_NS], lag_ns)
         if lag_ns - state[_BASELINE_NS] > params.max_late_ns:
-            state[_LATE_UNTIL_NS] = view.now_ns + params.hold_ns
+            state[_LATE_UNTIL_NS] = now_ns + params.hold_ns
             return RiskVerdict(_CANCEL_ONLY, bid, 0.0, ask, 0.0, DATA_LATE)
     if view.age_ns > params.max_age_ns:
         return RiskVerdict(_CANCEL_ONLY, bid, 0.0, ask, 0.0, DATA_OLD)
-    if view.now_ns < state[_LATE_UNTIL_NS]:
+    if now_ns < state[_LATE_UNTIL_NS]:
         return RiskVerdict(_CANCEL_ONLY, bid, 0.0, ask, 0.0, DATA_LATE)
     return RiskVerdict(_ALLOW, bid, bid_size, ask, ask_size, _NONE)
 

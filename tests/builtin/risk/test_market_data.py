@@ -3,7 +3,7 @@
 import statistics
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mmframe.builtin.risk.market_data import DATA_LATE, DATA_OLD, MARKET_DATA, MarketDataOptions
@@ -124,6 +124,7 @@ def test_without_creep_nothing_is_forgiven():
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 3_000), st.integers(-2_000, 2_000)), min_size=1, max_size=40))
+@example([(0, 0), (3, 2_000), (0, 0)])
 def test_it_is_late_when_no_earlier_message_explains_the_lag(messages):
     """The usual lag is the smallest over all messages of lag plus what it has crept since."""
     stream = Stream(max_late_ms=250, hold_ms=0, creep_ms_per_min=60.0)
