@@ -169,6 +169,7 @@ def test_every_signal_provides_a_field_of_its_own():
         "parkinson_volatility",
         "garman_klass_volatility",
         "rogers_satchell_volatility",
+        "drift",
         "micro_price",
         "stoikov_micro_price",
         "imbalance",
@@ -184,4 +185,5 @@ def test_every_signal_provides_a_field_of_its_own():
         "manipulation",
         "liquidity_regime",
         "market_condition",
+        "constant",
     ]
