@@ -198,12 +198,12 @@ class MarketGate:
         position = self.ledger.position_lots
         room = (position if order.side == Side.SELL else -position) - self.tracker.reserved_lots(order.side)
         if order.size_lots > room:
-            detail = f"{order.side.name.lower()} {order.size_lots} lots, position {position}, room {max(0, room)}"
-            return ("reduce_only", detail)
+            size = self.ledger.instrument.size_text
+            text = f"{order.side.name.lower()} {size(order.size_lots)}, position {size(position)}"
+            return ("reduce_only", f"{text}, room {size(max(0, room))}")
         mid = self.view.mid_half_ticks
         if abs(2 * order.price_ticks - mid) * _BPS > cap_bps * mid:
-            detail = f"price {order.price_ticks} ticks, mid {mid / 2} ticks, limit {cap_bps} bps"
-            return ("price_cap_bps", detail)
+            return ("price_cap_bps", self._distance_text(order.price_ticks, cap_bps))
         return self._refused_alone(order.price_ticks, order.size_lots)
 
     def close_cap_bps(self, cap_bps: float) -> float:
@@ -211,16 +211,30 @@ class MarketGate:
         return min(cap_bps, self._collar_bps)
 
     def _refused_alone(self, price_ticks: int, lots: int) -> tuple[str, str] | None:
+        instrument = self.ledger.instrument
         if price_ticks <= 0 or lots < self._min_lots:
-            return ("order", f"price {price_ticks} ticks, size {lots} lots; smallest is {self._min_lots}")
+            smallest = instrument.size_text(self._min_lots)
+            text = f"size {instrument.size_text(lots)} at {instrument.price_text(price_ticks)}"
+            return ("order", f"{text}; expected a price above 0 and at least {smallest}")
         if self._max_order_lots is not None and lots > self._max_order_lots:
-            return ("max_order_size", f"{lots} lots, limit {self._max_order_lots}")
+            return ("max_order_size", self._excess_text("", lots, self._max_order_lots))
         if self._max_order_tick_lots is not None and price_ticks * lots > self._max_order_tick_lots:
-            return ("max_order_notional_quote", f"{price_ticks * lots} tick-lots, limit {self._max_order_tick_lots}")
+            value = instrument.notional_quote(price_ticks, lots)
+            return ("max_order_notional_quote", f"worth {value:f}, limit {self._limits.max_order_notional_quote}")
         mid = self.view.mid_half_ticks
         if abs(2 * price_ticks - mid) * _BPS > self._collar_bps * mid:
-            return ("price_collar_bps", f"price {price_ticks} ticks, mid {mid / 2} ticks, limit {self._collar_bps} bps")
+            return ("price_collar_bps", self._distance_text(price_ticks, self._collar_bps))
         return None
+
+    def _excess_text(self, what: str, lots: int, limit_lots: int) -> str:
+        size = self.ledger.instrument.size_text
+        return f"{what}{size(lots)}, limit {size(limit_lots)}, {size(lots - limit_lots)} too much"
+
+    def _distance_text(self, price_ticks: int, limit_bps: float) -> str:
+        instrument, mid = self.ledger.instrument, self.view.mid_half_ticks
+        price, middle = instrument.price_text(price_ticks), instrument.tick_size * mid / 2
+        away = f"{abs(2 * price_ticks - mid) / mid * _BPS:.2f} bps from" if mid else "without"
+        return f"price {price}, {away} the mid {middle:f}, limit {limit_bps:g} bps"
 
     def _refused_with_others(self, asked: _Asked) -> tuple[str, str] | None:
         side, price_ticks = asked.side, asked.price_ticks
@@ -234,19 +248,24 @@ class MarketGate:
                     if side == Side.BUY
                     else price_ticks <= other_ticks or price_ticks <= moved_ticks
                 ):
-                    return ("self_cross", f"{order.client_id} of ours stands at {order.price_ticks} ticks")
+                    price = self.ledger.instrument.price_text(order.price_ticks)
+                    return ("self_cross", f"{order.client_id} of ours stands at {price}")
             elif order.client_id != asked.replaces:
                 reserved += order.reserved_lots
                 if order.state is OrderState.SENT and order.price_ticks == price_ticks and not asked.replaces:
-                    return ("duplicate", f"{order.client_id} at {price_ticks} ticks is already on its way")
+                    price = self.ledger.instrument.price_text(price_ticks)
+                    return ("duplicate", f"{order.client_id} at {price} is already on its way")
         if asked.is_one_more and len(self.tracker) >= self._max_open_orders:
             return ("max_open_orders", f"{len(self.tracker)} open, limit {self._max_open_orders}")
         worst = reserved + (self.ledger.position_lots if side == Side.BUY else -self.ledger.position_lots)
         if self._max_position_lots is not None and worst > self._max_position_lots:
-            return ("max_position", f"worst case {worst} lots, limit {self._max_position_lots}")
+            return ("max_position", self._excess_text("worst case ", worst, self._max_position_lots))
         limit = self._max_position_half_tick_lots
         if limit is not None and worst * self.view.mid_half_ticks > limit:
-            return ("max_position_notional_quote", f"worst case {worst} lots at the mid, limit {limit} half tick-lots")
+            instrument = self.ledger.instrument
+            value = instrument.notional_quote(self.view.mid_half_ticks, worst) / 2
+            text = f"worst case {instrument.size_text(worst)}, worth {value:f} at the mid"
+            return ("max_position_notional_quote", f"{text}, limit {self._limits.max_position_notional_quote}")
         return None
 
     def _refused_for_repeats(self, side: Side, now_ns: int) -> tuple[str, str] | None:

@@ -239,7 +239,48 @@ def test_a_replace_counts_both_orders():
     assert isinstance(desk.gate.check(Replace(0, "c-1", "c-2", 98, 10), 0), Approved)
     result = desk.gate.check(Replace(0, "c-1", "c-2", 98, 11), 0)
     assert isinstance(result, GateRejection)
-    assert (result.limit, result.detail) == ("max_position", "worst case 21 lots, limit 20")
+    assert (result.limit, result.detail) == ("max_position", "worst case 21, limit 20, 1 too much")
+
+
+GRID = make_instrument(tick_size="0.5", lot_size="0.01")
+REFUSED = {
+    "too small": (
+        {"instrument": make_instrument(tick_size="0.5", lot_size="0.01", min_size_lots=5)},
+        dict(ticks=199, lots=4),
+        "order: size 0.04 at 99.5; expected a price above 0 and at least 0.05",
+    ),
+    "size": ({"max_order_lots": 8}, dict(lots=10), "max_order_size: 0.10, limit 0.08, 0.02 too much"),
+    "value": (
+        {"max_order_notional_quote": Decimal(9)},
+        dict(ticks=199, lots=10),
+        "max_order_notional_quote: worth 9.950, limit 9",
+    ),
+    "collar": (
+        {"price_collar_bps": 50.0},
+        dict(ticks=198),
+        "price_collar_bps: price 99.0, 100.00 bps from the mid 100.0, limit 50 bps",
+    ),
+    "position": (
+        {"max_position_lots": 15},
+        dict(lots=10, position=7),
+        "max_position: worst case 0.17, limit 0.15, 0.02 too much",
+    ),
+    "position value": (
+        {"max_position_notional_quote": Decimal(15)},
+        dict(lots=10, position=7),
+        "max_position_notional_quote: worst case 0.17, worth 17.000 at the mid, limit 15",
+    ),
+}
+
+
+@pytest.mark.parametrize(("limits", "order", "text"), REFUSED.values(), ids=REFUSED)
+def test_a_refusal_tells_its_figures_in_the_market_s_own_units(limits, order, text):
+    desk = Desk(**{"instrument": GRID, "mid": 200, **limits})
+    desk.ledger.position_lots = order.get("position", 0)
+
+    refused = desk.submit(ticks=order.get("ticks", 199), lots=order.get("lots", 10))
+
+    assert f"{refused.limit}: {refused.detail}" == text
 
 
 @pytest.mark.parametrize(
