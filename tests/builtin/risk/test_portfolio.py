@@ -104,8 +104,9 @@ def test_the_net_exposure_is_bounded_by_a_share_of_the_capital(values, expected)
     assert sizes(control, book(*values)) == (pytest.approx(expected[0]), pytest.approx(expected[1]), expected[2])
 
 
-def test_exposures_that_bind_end_to_bind_well_below_their_limit():
-    control = control_of(max_gross_share=0.5, capital_quote=Decimal(1_000), hysteresis=0.2)
+@pytest.mark.parametrize("limit", ["max_gross_share", "max_net_share"])
+def test_exposures_that_bind_end_to_bind_well_below_their_limit(limit):
+    control = control_of(**{limit: 0.5}, capital_quote=Decimal(1_000), hysteresis=0.2)
 
     seen = [sizes(control, book(total / 2, total / 2))[0] for total in (450.0, 500.0, 450.0, 399.0, 450.0)]
 
