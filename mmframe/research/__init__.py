@@ -3,6 +3,6 @@
 It stands above the registry, since it finds and builds components by their names, and below the command line.
 """
 
-from mmframe.research.quotes import Chain, ManyQuotes, PerMarket, Stage, chain_of, quote_many
+from mmframe.research.quotes import Chain, Column, ManyQuotes, PerMarket, Stage, chain_of, quote_many
 
-__all__ = ["Chain", "ManyQuotes", "PerMarket", "Stage", "chain_of", "quote_many"]
+__all__ = ["Chain", "Column", "ManyQuotes", "PerMarket", "Stage", "chain_of", "quote_many"]

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     Propose = Callable[[MarketView, Inventory, Advice, QuoteProposal], QuoteProposal]
 
-__all__ = ["Chain", "ManyQuotes", "PerMarket", "Stage", "chain_of", "quote_many"]
+__all__ = ["Chain", "Column", "ManyQuotes", "PerMarket", "Stage", "chain_of", "quote_many"]
 
 _BPS = 10_000.0
 _ADVICE_LASTS_NS = 3_600_000_000_000

@@ -4,6 +4,7 @@ import math
 from array import array
 from pathlib import Path
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,9 +13,10 @@ from mmframe.builtin.optimizers import OPTIMIZERS
 from mmframe.domain.views import NEUTRAL_ADVICE, NO_QUOTE, Reason
 from mmframe.errors import ConfigErrors, DomainError, PluginError
 from mmframe.plugin import OptimizerRule, OptimizerSpec
-from mmframe.registry import Registry
+from mmframe.registry import Registry, compose_look
 from mmframe.research import PerMarket, Stage, chain_of, quote_many
 from mmframe.research.quotes import _inventory
+from mmframe.runtime.quote import GivenNumbers, quote_from
 from mmframe.testing import build_component, make_instrument, make_options, make_signals, make_view
 
 SPECS = {spec.name: spec for spec in OPTIMIZERS}
@@ -133,6 +135,35 @@ def test_a_market_that_cannot_be_quoted_on_is_flagged_and_never_nan():
         assert all(math.isfinite(value) for value in column)
         assert all(value == 0.0 for value in column[1:])
     assert found.spread_bps[0] == pytest.approx(10.0)
+
+
+def test_a_chain_quotes_what_the_engine_gets_from_its_optimizers(repository):
+    path = repository / "examples" / STRATEGY
+    given = GivenNumbers(
+        now_ns=0,
+        bid_ticks=10_004,
+        bid_lots=100,
+        ask_ticks=10_005,
+        ask_lots=100,
+        position_lots=200,
+        signals={"volatility": 10.0, "relative_depth": 0.8},
+    )
+
+    told = quote_from(compose_look(path), given).explanation
+
+    found = quote_many(path, bid=50_020.0, ask=50_025.0, position=0.02, signals=given.signals)
+    bid, ask = [stage for stage in told.stages if stage.kind == "optimizer"][-1].changes
+    assert (found.bid[0], found.bid_size[0]) == (bid.price_after, bid.size_after)
+    assert (found.ask[0], found.ask_size[0]) == (ask.price_after, ask.size_after)
+
+
+def test_an_optimizer_of_a_file_that_may_hold_anything_is_refused(repository):
+    chain = chain_of(repository / "examples" / STRATEGY)
+
+    with pytest.raises(DomainError) as caught:
+        quote_many(attrs.evolve(chain, optimizers=(("a-model", object()),)), bid=1.0, ask=2.0)
+
+    assert caught.value.message.startswith("optimizer 'a-model': expected a rule")
 
 
 def test_a_mid_stands_in_the_middle_of_the_touch():
