@@ -43,7 +43,9 @@ __all__ = [
 ]
 
 LIQUIDATION_STAGE = "liquidation"
-"""What the record of limits calls it."""
+"""What the record of limits calls it; each of its orders and waits is a record by itself."""
+_SLICE_STAGE = f"{LIQUIDATION_STAGE} slice"
+_WAIT_STAGE = f"{LIQUIDATION_STAGE} wait"
 
 _BPS = 10_000
 _LIQUIDATE = int(RiskLevel.LIQUIDATE)
@@ -335,7 +337,7 @@ class LiquidationDesk:
             f"slice {now.slices}: {sent.side.name.lower()} {size} {instrument.base} at {price} or better; "
             f"{left} to close, unrealised {market.ledger.unrealised_float():.2f} {instrument.quote}"
         )
-        market.limits.tell(LIQUIDATION_STAGE, _LIQUIDATE, _LIQUIDATING, now_ns, detail)
+        market.limits.tell(_SLICE_STAGE, _LIQUIDATE, _LIQUIDATING, now_ns, detail)
 
     def on_refused(self, liquidation: Liquidation, limit: str, now_ns: int) -> None:
         """Take that the gate refused a slice; it is tried again with the next event."""
@@ -437,7 +439,7 @@ class LiquidationDesk:
 
     def _wait(self, liquidation: Liquidation, reason: str, now_ns: int) -> None:
         if reason and reason != liquidation.waits_for:
-            self._log(liquidation).tell(LIQUIDATION_STAGE, _LIQUIDATE, _LIQUIDATING, now_ns, f"waits: {reason}")
+            self._log(liquidation).tell(_WAIT_STAGE, _LIQUIDATE, _LIQUIDATING, now_ns, f"waits: {reason}")
         liquidation.waits_for = reason
 
     def _note_start(self, liquidation: Liquidation, now_ns: int, verb: str = "to close") -> None:

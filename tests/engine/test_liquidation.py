@@ -167,7 +167,7 @@ class Desk:
         return self.engine._markets[market].ledger.position_lots
 
     def told(self):
-        return [record.detail for record in self.limits if record.stage == "liquidation"]
+        return [record.detail for record in self.limits if record.stage.startswith("liquidation")]
 
 
 def slices(actions):
@@ -212,14 +212,15 @@ def test_the_price_of_a_slice_is_rounded_inward():
     assert cap_ticks(Side.BUY, 2 * 9_690, 50.0) == 9_738
 
 
+@settings(deadline=None)
 @given(mid=st.integers(2, 10**9), cap_bps=st.floats(0.01, 5_000.0), side=st.sampled_from([Side.BUY, Side.SELL]))
 def test_the_cap_always_holds_and_is_used_to_the_tick(mid, cap_bps, side):
     price = cap_ticks(side, mid, cap_bps)
     sign = 1 if side == Side.BUY else -1
 
-    # Signed distances from the mid, outward: at or within the cap, and one tick further is beyond it.
+    # Signed distances from the mid, outward: at or within the cap, and one tick further is not; floats apart.
     assert (2 * price - mid) * sign * 10_000 <= cap_bps * mid
-    assert (2 * (price + sign) - mid) * sign * 10_000 > cap_bps * mid * (1 - 1e-9)
+    assert (2 * (price + sign) - mid) * sign * 10_000 > cap_bps * mid - 0.01
 
 
 def test_the_smallest_order_counts_the_smallest_value():
@@ -350,7 +351,7 @@ _STEPS = st.lists(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(start=st.integers(-20, 20), steps=_STEPS)
 def test_nothing_that_passes_the_lane_ever_flips_or_grows_the_position(start, steps):
     """Random answers, lost ones and late ones among them; an exchange fills at most what an order asked for."""
