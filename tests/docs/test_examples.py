@@ -40,8 +40,13 @@ def test_an_example_passes_check(example, run_shell):
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+LONGER = {"07_quoting_model": "10m"}
+"""Market time after which an example quotes, where its signals warm up for longer."""
+
+
 def test_an_example_runs_and_decides(example, run_shell):
-    ended = run_shell(f"mmframe run {example.name} --speed max --for 20s --json", example.parent)
+    duration = LONGER.get(example.parent.name, "20s")
+    ended = run_shell(f"mmframe run {example.name} --speed max --for {duration} --json", example.parent)
 
     assert ended.returncode == 0, ended.stderr
     result = json.loads(ended.stdout)
@@ -61,3 +66,29 @@ def test_the_backtest_earns_and_loses_what_its_page_says(clone, run_shell, share
     total = float(json.loads(ended.stdout)["pnl"]["total"])
     assert (total > 0) == (fee_bps == 0)
     assert said.format(f"{abs(total):.2f}") in (folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_five_moments_of_the_recorded_day_are_explained_as_its_page_says(clone, run_shell, shared_data):
+    folder = clone / "examples" / "07_quoting_model"
+    page = (folder / "README.md").read_text(encoding="utf-8")
+    moments = re.findall(r"mmframe explain nexo.journal --at (\S+)", page)
+    ended = run_shell("mmframe run strategy.toml --journal nexo.journal --for 11h --json", folder)
+    assert ended.returncode == 0, ended.stderr
+
+    told = [run_shell(f"mmframe explain nexo.journal --at {moment}", folder).stdout for moment in moments]
+
+    for text, expected in zip(
+        told,
+        (
+            ["There is no bid", "has no value yet", "volatility not known yet"],
+            ["50.00 NEXO at 1.212", "7.58 bps from the mid", "6.61 bps", "position 51.59"],
+            ["28.04 NEXO at 1.217", "risk layered-limits (shrink): ask size 50 -> 28.04", "position -215.86"],
+            ["There is no bid", "There is no ask", "volatility 0,"],
+            ["the spread was wider and narrows step by step", "5.21 bps", "8.90 bps", "33.95"],
+        ),
+        strict=True,
+    ):
+        whole = " ".join(text.split())
+        assert all(words in whole for words in expected), text
+    assert "7.6 and 6.6 bps" in page
+    assert "28.04 instead of 50" in page
