@@ -99,8 +99,9 @@ BALANCE = RiskControlSpec(
     name="balance",
     summary="Cuts sizes to what the account's balances pay for, fees and reserves included.",
     description="""\
-    bid size <= quote_balance x (1 - quote_reserve_share) / (1 + fee_bps / 10,000) / bid
-    ask size <= base_balance x (1 - base_reserve_share) / (1 + fee_bps / 10,000)
+    bid size <= quote_balance x (1 - quote_reserve_share) / (1 + fee) / bid
+    ask size <= base_balance x (1 - base_reserve_share) / (1 + fee)
+    fee = fee_bps / 10,000
 
 Balances are what the account has, free and locked together, since the orders that lock it are ours to replace. The fee
 counts on both sides: venues differ in the asset they take it from. Use the taker's fee where orders may take. A ladder

@@ -105,9 +105,10 @@ DAILY_LOSS = RiskControlSpec(
     name="daily-loss",
     summary="Shrinks quotes as the day's loss nears its limit, and halts the strategy there.",
     description="""\
-    loss = -day_pnl_quote                              or, with trailing, day_peak_pnl_quote - day_pnl_quote
+    loss = -day_pnl_quote
+    loss = day_peak_pnl_quote - day_pnl_quote          with trailing
     used = loss / max_daily_loss_quote
-    size = closing + (size - closing) x (1 - used) / (1 - shrink_from)      while shrink_from < used < 1
+    size = closing + (size - closing) x (1 - used) / (1 - shrink_from)
 
 day_pnl_quote is the profit since midnight UTC, realised and not, fees included, over the group: all markets of the
 strategy with this market's quote asset. closing is the part of a side that brings the position to flat; it stays.

@@ -129,10 +129,11 @@ DRAWDOWN = RiskControlSpec(
     name="drawdown",
     summary="Shrinks quotes as profit falls from its peak, and halts the strategy at a limit.",
     description="""\
-    fall = peak_pnl_quote - total_pnl_quote            with reset = "day": day_peak_pnl_quote - day_pnl_quote
+    fall = peak_pnl_quote - total_pnl_quote
+    fall = day_peak_pnl_quote - day_pnl_quote          with reset = "day"
     limit = min(max_drawdown_quote, max_drawdown_share x capital_quote)
     used = fall / limit
-    size = closing + (size - closing) x (1 - used) / (1 - shrink_from)      while shrink_from < used < 1
+    size = closing + (size - closing) x (1 - used) / (1 - shrink_from)
 
 The profit is that of the whole run, restarts included, realised and not, fees included, over the group: all markets of
 the strategy with this market's quote asset. It starts at 0, so a run that only ever lost has its peak at 0. The share

@@ -200,17 +200,17 @@ INVENTORY_RISK = RiskControlSpec(
     name="inventory-risk",
     summary="Scores what the position can cost, and shrinks or takes the side that adds to it.",
     description="""\
-    score = (w_p x position + w_l x loss + w_v x volatility + w_c x concentration) / (w_p + w_l + w_v + w_c)
+    score = sum of weight x part / sum of weights
 
     position       |position - target| / full_position
-    loss           unrealised loss of this market / max_unrealised_loss_quote
+    loss           unrealised loss of the market / max_unrealised_loss_quote
     volatility     volatility / mid x 10,000 / full_volatility_bps
     concentration  Herfindahl index of the group's position values
 
 Each part lies between 0 and 1, a larger one counts 1, and so the score is between 0 and 1. The weights are 0.5, 0.2,
-0.2 and 0.1 unless `weights` says otherwise; a part that has no meaning is left out of both sums: the loss without
-max_unrealised_loss_quote, the concentration in a book of one market. full_position is the option, or else the gate's
-max_position, or else 10 order sizes.
+0.2 and 0.1 in this order unless `weights` says otherwise; a part that has no meaning is left out of both sums: the loss
+without max_unrealised_loss_quote, the concentration in a book of one market. full_position is the option, or else the
+gate's max_position, or else 10 order sizes.
 
 The side that adds to the distance from the target is the bid above it and the ask below. The other side is never
 touched, and at the target nothing binds, whatever the market does.

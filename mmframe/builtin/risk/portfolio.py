@@ -216,17 +216,20 @@ PORTFOLIO = RiskControlSpec(
     name="portfolio",
     summary="Holds back what would concentrate the book, or grow it beyond shares of the capital.",
     description="""\
-    H = sum of (|value_i| / total)^2             Herfindahl index over the markets; total = sum of |value_i|
-    gross = total / capital_quote                net = |sum of value_i| / capital_quote
+    total = sum of |value_i|
+    net = sum of value_i
+    H = sum of (|value_i| / total)^2             the Herfindahl index
 
-The markets are the group: those of the strategy with this market's quote asset. It is a control of portfolios: it never
-binds with fewer than min_markets of them, where H is 1 whatever one does, nor while total is below
-min_total_notional_quote, where the first fill would be a concentration.
+value_i is the value of a market's position at the mid, negative when it is short. The markets are the group: those of
+the strategy with this market's quote asset. It is a control of portfolios: it never binds with fewer than min_markets
+of them, where H is 1 whatever one does, nor while total is below min_total_notional_quote, where the first fill would
+be a concentration.
 
 It never takes the side that reduces this market's position, up to flat. Of the side that adds:
 
 1. Concentration. While H is above max_concentration, a market whose share of the total is at least H gets none: adding
-   there raises H. A market with a smaller share, or none, may add, since that lowers H. Reason CONCENTRATED (1207).
+   there raises H. A market with a smaller share, or none, may add, since that lowers H. Reason CONCENTRATED
+   (1207).
 2. Gross. The side may add at most (max_gross_share x capital_quote - total) / mid, and nothing once the limit is
    reached. Reason GROSS_EXPOSURE (1208).
 3. Net. A bid may add at most (max_net_share x capital_quote - net) / mid, where a short net counts as negative, an ask

@@ -120,12 +120,13 @@ PRICE_COLLAR = RiskControlSpec(
     name="price-collar",
     summary="Keeps bids from following a spike up and asks from following one down.",
     description="""\
-    reference += (mid before - reference) x (1 - 2^(-time / half_life_s))       an average of the mid over time
+    reference += (mid before - reference) x (1 - 2^(-time / half_life_s))
     bid <= reference x (1 + collar_bps / 10,000)
     ask >= reference x (1 - collar_bps / 10,000)
 
-The reference starts at the first mid, and is brought up to date whenever there is something to quote, with the mid that
-was in force since the time before; a new mid counts only from now on. So one wild message moves no reference.
+The reference is an average of the mid over time. It starts at the first mid, and is brought up to date whenever there
+is something to quote, with the mid that was in force since the time before; a new mid counts only from now on. So one
+wild message moves no reference.
 
 A bid above its bound would buy dearer, an ask below it would sell cheaper, than the market has been: it is moved onto
 the bound (action = "move") or taken away ("remove"). Quotes that are further away on the safe side are nobody's risk
