@@ -158,10 +158,13 @@ def orders_in_force(reader: JournalReader, market: int, at_ns: int, run: int | N
     for command in commands:
         if command.market not in {ALL_MARKETS, market}:
             continue
-        if command.command is not Command.RESUME:
-            force[command.command, command.market] = command
-        else:
+        if command.command is Command.RESUME:
             force = {key: each for key, each in force.items() if not _is_released(each, command)}
+            continue
+        if command.command is Command.LIQUIDATE:
+            # It also closes what a pause held up.
+            force = {key: each for key, each in force.items() if key[0] is not Command.PAUSE}
+        force[command.command, command.market] = command
     return tuple(force.values())
 
 
