@@ -13,7 +13,7 @@ from mmframe.plugin.options import option
 __all__ = ["AdviserKeys", "BoundsTable", "BudgetTable", "PriceTable"]
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class PriceTable:
     """`[[adviser.budget.prices]]`: what a model costs from a date on, USD per million tokens."""
 
