@@ -142,6 +142,16 @@ def fill_rate(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the rule sign
     if not is_anew and now_s < remembered_s:
         now_s = remembered_s
     state[_NOW_S] = now_s
+    bid, bid_size, ask, ask_size, _, _ = proposal
+    ask_side = _SIDES + _TIMES + 2 * capacity
+    if (
+        state[_SIDES + _COUNT] == 0.0
+        and state[ask_side + _COUNT] == 0.0
+        and state[_SIDES + _TRIPPED_S] == 0.0
+        and state[ask_side + _TRIPPED_S] == 0.0
+    ):
+        # No fill lately, which is the usual case.
+        return RiskVerdict(_ALLOW, bid, bid_size, ask, ask_size, _NONE)
     bid_share = 1.0
     ask_share = 1.0
     for side in range(2):
@@ -170,11 +180,10 @@ def fill_rate(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the rule sign
             state[base + _FILLED] = filled
         filled = state[base + _FILLED]
         share = 1.0
-        if (
-            (tripped_s > 0.0 and now_s - tripped_s < params.cooldown_s)
-            or count > params.max_fills
-            or filled > params.max_filled
-        ):
+        if tripped_s > 0.0 and now_s - tripped_s >= params.cooldown_s:
+            tripped_s = 0.0
+            state[base + _TRIPPED_S] = 0.0
+        if tripped_s > 0.0 or count > params.max_fills or filled > params.max_filled:
             share = 0.0
         elif count > 0:
             used = max(count / (params.max_fills + 1.0), filled / params.max_filled)
@@ -185,7 +194,6 @@ def fill_rate(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the rule sign
         else:
             ask_share = share
 
-    bid, bid_size, ask, ask_size, _, _ = proposal
     reason = _NONE
     if bid_size > 0.0 and bid_share < 1.0:
         bid_size *= bid_share

@@ -109,6 +109,23 @@ def test_on_a_clock_that_began_anew_a_side_comes_back():
     assert sizes(assess(control, 32)) == (0.2, 0.2)
 
 
+def test_on_a_clock_that_began_anew_fills_that_waited_are_not_judged():
+    control = control_of(horizon_s=5.0, threshold_bps=2.0, count=1)
+    assess(control, 1_000)
+    fill(control, 1_000, 100.0)
+
+    assert assess(control, 3).level == RiskLevel.ALLOW
+    assert assess(control, 1_010, mid=90.0).level == RiskLevel.ALLOW
+
+
+def test_a_pulled_side_that_is_not_quoted_is_no_limit_that_binds():
+    control = control_of(horizon_s=1.0, threshold_bps=2.0, count=1)
+    fill(control, 0, 100.1)
+    view, ask_only = make_view(now_ns=ns(1)), QUOTES._replace(bid=0.0, bid_size=0.0)
+
+    assert control.assess(view, make_inventory(), NEUTRAL_ADVICE, ask_only).level == RiskLevel.ALLOW
+
+
 @pytest.mark.parametrize("mid", [0.0, math.nan, math.inf])
 def test_a_mid_that_is_no_price_cancels_and_judges_nothing(mid):
     control = control_of(horizon_s=1.0, count=1)

@@ -83,6 +83,17 @@ def test_a_loss_within_the_window_opens_it_and_a_slow_one_does_not():
     assert [verdict.reason for verdict in fell] == [0, 0, 0, BREAKER_OPEN_LOSS]
 
 
+def test_the_loss_that_opened_it_does_not_open_it_twice():
+    control = control_of(max_loss_quote=Decimal(100), window_s=600.0, cooldown_s=10.0, probe_s=5.0)
+
+    answers = [
+        assess(control, second, total_pnl_quote=pnl).reason
+        for second, pnl in [(0, -500.0), (1, -601.0), (11, -601.0), (15, -700.0), (16, -700.0), (17, -702.0)]
+    ]
+
+    assert answers == [0, BREAKER_OPEN_LOSS, BREAKER_HALF_OPEN, BREAKER_HALF_OPEN, 0, BREAKER_OPEN_LOSS]
+
+
 def test_losing_fills_in_a_row_open_it():
     control = control_of(losing_fills=3)
     # Fills and realised profit after them: a loss, one that adds, a loss, a gain, then three losses.

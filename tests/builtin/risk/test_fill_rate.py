@@ -106,6 +106,16 @@ def test_on_a_clock_that_began_anew_a_brake_lasts_its_cooldown_and_ends():
     assert sizes(assess(control, 35)) == (0.2, 0.2)
 
 
+def test_on_a_clock_that_began_anew_earlier_fills_do_not_count():
+    control = brake(max_filled=Decimal("0.5"), window_s=10.0, cooldown_s=5.0, shrink_from=0.0)
+    fill(control, 1_000, size=0.4)
+    assert sizes(assess(control, 1_000)) == pytest.approx((0.2 * 0.2, 0.2))
+
+    assert sizes(assess(control, 5)) == (0.2, 0.2)
+    fill(control, 6, size=0.25)
+    assert sizes(assess(control, 6)) == pytest.approx((0.2 * 0.5, 0.2))
+
+
 def test_a_fill_that_is_handled_late_is_no_clock_that_began_anew():
     control = brake(max_fills=1)
     assess(control, 10)

@@ -92,6 +92,15 @@ def test_a_fast_loss_pauses_until_its_window_has_passed():
     assert assess(control, 275, pnl=49.0) == ALLOWED
 
 
+def test_a_loss_from_before_the_window_is_none():
+    control = control_of(max_loss_quote=Decimal(50), loss_window_s=160.0)
+
+    assert assess(control, 0, pnl=-1_000.0) == ALLOWED
+    # No decision for longer than the window: it begins anew.
+    assert assess(control, 500, pnl=-2_000.0) == ALLOWED
+    assert assess(control, 510, pnl=-2_051.0).reason == PAUSED_LOSS
+
+
 def test_a_slow_loss_is_not_a_fast_one():
     control = control_of(max_loss_quote=Decimal(50), loss_window_s=160.0)
 

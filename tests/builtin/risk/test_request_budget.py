@@ -69,6 +69,19 @@ def test_the_example_of_its_description_holds():
     assert desk.assess(11).level == RiskLevel.ALLOW
 
 
+def test_an_ask_is_held_as_a_bid_is_and_a_side_that_goes_is_forgotten():
+    desk = Desk(max_orders=100, soft_from=0.6, max_hold_bps=5.0)
+    desk.send(80)
+
+    asks = [desk.assess(1, QUOTES._replace(ask=ask)).ask for ask in (100.05, 100.06, 100.0376, 100.03, 100.08)]
+    desk.assess(2, QUOTES._replace(bid=0.0, bid_size=0.0, ask=0.0, ask_size=0.0))
+    back = desk.assess(3, QUOTES._replace(bid=99.94, ask=100.08))
+
+    # From the third on it is too far ahead of the held one, and then behind it.
+    assert asks == pytest.approx([100.0625, 100.0625, 100.0625, 100.0425, 100.0925])
+    assert (back.bid, back.ask) == pytest.approx((99.9275, 100.0925))
+
+
 def test_a_reserve_is_kept_for_the_cancels_of_what_rests():
     desk = Desk(max_requests=100, requests_window_s=60.0, reserve=4, soft_from=0.5, resume_below=0.6)
     desk.send(0, requests=86)

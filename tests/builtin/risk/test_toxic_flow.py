@@ -72,6 +72,25 @@ def test_what_our_fills_stopped_comes_back_without_a_fill():
     assert back.level == RiskLevel.SHRINK
 
 
+def test_on_a_clock_that_began_anew_the_mean_loss_goes_on_fading_from_there():
+    control = control_of(**LOSS, loss_half_life_s=100.0, loss_fills=1)
+    assess(control, seconds=1_000)
+    control.on_fill(make_fill(price=100.0, now_ns=START_NS + 1_000 * 10**9))
+    assert assess(control, seconds=1_005, mid=99.95).reason == TOO_TOXIC
+    control.on_fill(make_fill(price=100.0, now_ns=START_NS + 1_005 * 10**9))
+
+    # 5 bps still, 2.5 after a half-life: above 3 x 0.8; then below it. The fill that waited is not judged.
+    assert assess(control, seconds=3).reason == TOO_TOXIC
+    assert assess(control, seconds=103).reason == TOO_TOXIC
+    assert assess(control, seconds=110, mid=50.0).reason == TOXIC_WIDENED
+
+
+def test_without_a_quote_there_is_nothing_to_widen():
+    none = QuoteProposal(0.0, 0.0, 0.0, 0.0, 20, 20)
+
+    assert assess(control_of(**VPIN), vpin=0.7, quotes=none) == RiskVerdict(0, 0.0, 0.0, 0.0, 0.0, 0)
+
+
 @pytest.mark.parametrize(
     ("when_unknown", "level", "reason", "bid"),
     [
