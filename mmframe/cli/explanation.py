@@ -20,6 +20,8 @@ __all__ = ["answer_lines", "detail_lines", "stage_name"]
 
 _WIDE = 110
 """Columns from which the table has room to repeat what each stage gets; it is what the one above gives."""
+_NARROW = 100
+"""Columns from which it has room for a stage's kind: optimizers stand before rounding, risk controls behind it."""
 _ALWAYS_SHOWN = frozenset({"position", "target", "max_position"})
 """Figures of the inventory that say something even when they are 0 or not set."""
 _NS_PER_MS = 1_000_000
@@ -125,11 +127,12 @@ def _deed(change: StageChange) -> str:
 
 
 def _stage_table(explanation: Explanation) -> list[str]:
-    is_wide = terminal_width() >= _WIDE
+    width = terminal_width()
+    is_wide = width >= _WIDE
     mid = explanation.view.get("mid")
     rows = []
     for stage in explanation.stages:
-        name = f"{stage.number} {stage_name(stage.kind, stage.name)}"
+        name = f"{stage.number} {stage_name(stage.kind, stage.name) if width >= _NARROW else stage.name}"
         level = f"{stage.level}" if stage.level not in {"", "allow"} else ""
         for number, change in enumerate(stage.changes):
             why = "; ".join(part for part in (level if not number else "", _why(stage, change, mid)) if part)

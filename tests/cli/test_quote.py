@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from mmframe.domain.views import NEUTRAL_ADVICE
+from mmframe.runtime.explain import Explanation
 from mmframe.runtime.moments import time_text
 
 START_US = 1_725_148_800_000_000
@@ -136,7 +137,7 @@ def test_a_moment_of_a_recording_is_what_the_backtest_s_journal_tells(invoke, qu
 
     # A journal holds an order's intent until the venue's first word; the engine itself knows that it was sent.
     answer = json.loads(json.dumps(answer).replace('"sent"', '"intent"').replace("(sent)", "(intent)"))
-    same = set(told) - {"journal", "run", "since_start_ns"}
+    same = set(Explanation.__struct_fields__) - {"journal", "run", "since_start_ns"}
     assert {name: answer[name] for name in same} == {name: told[name] for name in same}
     assert (answer["source"], answer["journal"], answer["run"]) == ("recording", "", 0)
 
@@ -284,6 +285,24 @@ def test_a_person_sees_every_stage_and_what_would_be_sent(invoke, recorded):
     assert shown.splitlines()[0] == "The ask in BTC/USDT is 0.010 BTC at 60,012.0, 2.00 bps from the mid."
     assert [line.split()[0] for line in shown.splitlines() if line[:1].isdigit()] == ["1", "2", "3", "4"]
     assert "It would send\n  submit ask 0.010 at 60012.0 as mm-asked-0-2" in shown
+
+
+@pytest.mark.parametrize(
+    ("width", "headings"),
+    [
+        (80, ["stage", "side", "gives", "bps", "away", "why"]),
+        (120, ["stage", "side", "gets", "gives", "bps", "away", "why"]),
+    ],
+)
+def test_the_stages_fit_the_terminal(invoke, recorded, monkeypatch, width, headings):
+    monkeypatch.setenv("COLUMNS", str(width))
+
+    lines = invoke("quote", recorded, *NUMBERS, "--position", "0.039").stdout.splitlines()
+
+    (first,) = (number for number, line in enumerate(lines) if line.startswith("stage"))
+    assert lines[first].split() == headings
+    assert all(len(line) <= width for line in lines[first:])
+    assert "shrink; the position limit leaves no or less room" in " ".join(" ".join(lines).split()) or width == 80
 
 
 def test_nothing_is_left_behind(invoke, recorded):
