@@ -76,6 +76,15 @@ def test_a_missing_quote_says_why(plain, wall, run_status, market_status, capsys
     assert "  adviser: model: calm" in text
 
 
+def test_a_pause_is_said(plain, wall, plan, run_status, capsys):
+    wall.now_s += 2.0
+
+    plain.on_status(run_status(is_paused=True))
+
+    assert capsys.readouterr().err.splitlines()[0].endswith(", PAUSED")
+    assert "PAUSED" in drawn(plan, run_status(is_paused=True))
+
+
 def test_a_lost_reader_stops_the_run_and_breaks_nothing(plan, wall, run_status, monkeypatch):
     stop = StopRequest()
     status = PlainStatus(plan, stop, reasons={}, now_s=wall)

@@ -17,13 +17,14 @@ OURS = "mm-maker-1-"
 INSTRUMENTS = (make_instrument(), make_instrument("ETH/USDT"))
 
 
-def removal(*, includes_others=False, settled_ns=0, said=None):
+def removal(*, includes_others=False, settled_ns=0, said=None, only=""):
     made = OrderRemoval(
         "maker",
         INSTRUMENTS,
         includes_others=includes_others,
         now_ns=START_NS,
         say=(lambda text: None) if said is None else said.append,
+        only=only,
     )
     made.settled_ns = settled_ns
     return made
@@ -48,6 +49,20 @@ def carry_out(made, venue, *, until_ns=START_NS + 120 * SECOND_NS, on_request=No
             venue.execute(approve_removal(request), now_ns)
         now_ns = max(now_ns + 1, min(made.due_ns, venue.next_event_ns))
     return None
+
+
+def test_one_market_is_cancelled_and_the_others_are_left_alone():
+    venue, requests = FakeVenue(), []
+    place(venue, f"{OURS}1")
+    place(venue, f"{OURS}2", market=1)
+    made = removal(only="ETH/USDT")
+
+    ended_ns = carry_out(made, venue, on_request=lambda request, now_ns: requests.append(request.market))
+
+    assert ended_ns is not None
+    assert set(requests) == {1}
+    assert [order.client_id for order in venue.open_orders()] == [f"{OURS}1"]
+    assert [left.instrument.symbol for left in made.left()] == ["ETH/USDT"]
 
 
 def test_every_market_is_cancelled_and_seen_empty_twice():

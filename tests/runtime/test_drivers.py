@@ -31,9 +31,11 @@ from mmframe.domain.records import Command, OperatorCommand
 from mmframe.engine.settings import EngineSettings, GateLimits, MarketPipeline, MarketSettings, NamedOptimizer
 from mmframe.errors import DataError, FeedError, JournalError, UsageError, VenueError
 from mmframe.runtime.clocks import VirtualClock
+from mmframe.runtime.commands import SentCommand
 from mmframe.runtime.driver import StopRequest, run_plan
 from mmframe.runtime.journal import Journal, JournalReader, RunHeader
 from mmframe.runtime.kill_switch import KillSwitch
+from mmframe.runtime.operator_desk import OperatorDesk
 from mmframe.runtime.plan import JournalPlan, Plan
 from mmframe.runtime.realtime import RealTimeDriver
 from mmframe.runtime.session import Session
@@ -687,6 +689,62 @@ def test_a_kill_switch_is_for_live_runs_alone(tmp_path):
     made = attrs.evolve(kept_plan(clock, venue), strategy_file=str(tmp_path / "strategy.toml"), mode=Mode.PAPER)
 
     assert run_plan(made).ended_because == "end of data"
+
+
+class Orders:
+    """A source of commands, each when the driver's clock has come to its time."""
+
+    def __init__(self, *commands):
+        self.due, self.answers = list(commands), []
+
+    def take(self, now_ns, next_ns):
+        taken = [each for each in self.due if each.receive_ns <= now_ns or each.receive_ns < next_ns < NEVER_NS]
+        self.due = self.due[len(taken) :]
+        return [SentCommand(number, "", each) for number, each in enumerate(taken, start=1)]
+
+    def answer(self, answer):
+        self.answers.append(answer)
+
+
+def paused_for_three_seconds():
+    return Orders(
+        OperatorCommand(Command.PAUSE, START_NS + 1_050 * MS), OperatorCommand(Command.RESUME, START_NS + 4_050 * MS)
+    )
+
+
+def test_a_replay_is_paused_and_resumed():
+    sink, orders = Recorder(), paused_for_three_seconds()
+
+    result = run_plan(plan(history=ListHistory(calm_market()), sinks=[sink]), speed=1e6, commands=orders)
+
+    submits = [at_ns - START_NS for at_ns, action in sink.actions if isinstance(action, Submit)]
+    assert any(at_ns < 1_050 * MS for at_ns in submits)
+    assert not any(1_050 * MS <= at_ns < 4_050 * MS for at_ns in submits)
+    assert any(at_ns >= 4_050 * MS for at_ns in submits)
+    # Nothing rests when the trade comes through that fills the same run without a pause.
+    assert sink.fills == []
+    assert [(answer.pulled, answer.left) for answer in orders.answers] == [(2, 2), (2, 0), (0, 0)]
+    assert result.unresolved == ()
+
+
+def test_a_live_run_is_paused_and_resumed():
+    sink, orders, clock = Recorder(), paused_for_three_seconds(), ScriptClock(START_NS)
+    made = attrs.evolve(kept_plan(clock, KeptVenue()), sinks=(sink,))
+    session = Session(made)
+    driver = RealTimeDriver(
+        session, stop=StopRequest(), observer=None, limit_ns=None, desk=OperatorDesk(session, orders)
+    )
+
+    result = driver.run()
+
+    submits = [at_ns - START_NS for at_ns, action in sink.actions if isinstance(action, Submit)]
+    paused_ns, resumed_ns = (1_050 * MS, 4_050 * MS)
+    assert any(at_ns < paused_ns for at_ns in submits)
+    assert not any(paused_ns <= at_ns < resumed_ns for at_ns in submits)
+    assert any(at_ns >= resumed_ns for at_ns in submits)
+    assert orders.answers[0].pulled == 2
+    assert not result.status.is_paused
+    assert result.is_confirmed_empty
 
 
 def test_an_execution_of_somebody_else_on_the_account_is_not_ours(caplog):
