@@ -212,10 +212,11 @@ ADVERSE_MARKOUTS = RiskControlSpec(
     name="adverse-markouts",
     summary="Pulls a side for a while when the mid keeps moving against its fills right after them.",
     description=f"""\
-    markout_bps = side x (mid horizon_s after the fill - price of the fill) / price x 10,000     side: 1 bought, -1 sold
+    markout_bps = side x (mid then - price) / price x 10,000
 
-It includes the half-spread that the fill earned: a maker's fill in a market that stands still has a markout above 0. A
-side is pulled for cooldown_s
+side is 1 for what was bought and -1 for what was sold, price the fill's, then is horizon_s after it. It includes the
+half-spread that the fill earned: a maker's fill in a market that stands still has a markout above 0. A side is pulled
+for cooldown_s
 
 - when its last `count` markouts are all below -threshold_bps (ADVERSE_STREAK, 1243), or
 - when the mean of its last mean_count markouts is below -max_mean_loss_bps (ADVERSE_MEAN, 1244).

@@ -293,19 +293,23 @@ CIRCUIT_BREAKER = RiskControlSpec(
     name="circuit-breaker",
     summary="Stops quoting after a jump, a fast loss or a row of losing fills; then tries small before all again.",
     description=f"""\
-    closed      quotes pass. It opens when a shock that is set occurs:
-                  BREAKER_OPEN_MOVE  (1265)   highest - lowest mid within window_s > move_bps of the mid
-                  BREAKER_OPEN_LOSS  (1266)   best profit within window_s - profit now > max_loss_quote
-                  BREAKER_OPEN_FILLS (1267)   losing_fills fills in a row realised a loss
-    open        nothing is quoted (CANCEL_ONLY, the reason of the shock), for
-                  min(cooldown_s x 2^(n - 1), max_cooldown_s)      n: times that it opened since it was last closed
-    half-open   probe_share of each size is quoted (SHRINK, BREAKER_HALF_OPEN, 1268). A shock opens it again; probe_s or
-                  probe_fills fills without one close it, whichever comes first, and n is 0 again
+Closed, it lets quotes pass, and opens when a shock that is set occurs:
 
-Shocks are looked for from the beginning of the trial on: what opened it does not open it twice. The profit is that of
-the group, realised or not, fees included. A fill loses when the market's realised profit, before fees, fell with it;
-one that only adds to the position realises nothing and neither ends nor lengthens the row. Fills between two decisions
-are judged together, as one.
+    BREAKER_OPEN_MOVE  (1265)   highest - lowest mid > move_bps of the mid
+    BREAKER_OPEN_LOSS  (1266)   best profit - profit now > max_loss_quote
+    BREAKER_OPEN_FILLS (1267)   losing_fills fills in a row lost
+
+Highest, lowest and best are those within window_s. The profit is that of the group, realised or not, fees included. A
+fill loses when the market's realised profit, before fees, fell with it; one that only adds to the position realises
+nothing and neither ends nor lengthens the row. Fills between two decisions are judged together, as one.
+
+Open, it lets nothing be quoted (CANCEL_ONLY, the reason of the shock), for
+
+    min(cooldown_s x 2^(n - 1), max_cooldown_s)
+
+n being how often it opened since it was last closed. Then it is half-open: probe_share of each size is quoted (SHRINK,
+BREAKER_HALF_OPEN, 1268). A shock opens it again; probe_s or probe_fills fills without one, whichever comes first, close
+it, and n is 0 again. Shocks are looked for from the beginning of the trial on: what opened it does not open it twice.
 
 The window is counted in 16 parts and the one that is open, so it reaches back between its length and 1/16 more; it
 begins anew when no decision was made for that long. {CLOCK_TEXT} Its state, the time until it half-opens and n outlive

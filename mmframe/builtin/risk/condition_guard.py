@@ -115,21 +115,21 @@ CONDITION_GUARD = RiskControlSpec(
     name="condition-guard",
     summary="Allows, shrinks or cancels each side by the code of a signal, such as that of market-condition.",
     description="""\
-    size = size x (1 | shrink_share | 0)      by actions[code], code being the signal market_condition
+    size = size x (1, shrink_share or 0, by actions[code])
 
-allow leaves both sides, shrink and cancel take both, and with -bid or -ask that side alone. The default is for
-`market-condition`:
+code is the signal market_condition. allow leaves both sides, shrink and cancel take both, and with -bid or -ask that
+side alone. The default is for `market-condition`:
 
     0  stable          allow
     1  volatile        shrink
-    2  trending up     shrink-ask      the side that a rising price runs over
+    2  trending up     shrink-ask    the side that a rise runs over
     3  trending down   shrink-bid
     4  low liquidity   cancel
 
 Needs the signal market_condition. Any other with whole codes serves under that name:
 
     [[signal]]
-    use = "liquidity-regime"           # 0 low, 1 normal, 2 high; or spike-flag, manipulation: 0 no, 1 yes
+    use = "liquidity-regime"    # 0 low, 1 normal, 2 high
     name = "market_condition"
     [[risk]]
     use = "condition-guard"

@@ -229,9 +229,11 @@ FILL_RATE = RiskControlSpec(
     description=f"""\
 For each side by itself, over the executions of the last window_s (an execution of that very age is out):
 
-    used  = max(fills / (max_fills + 1), filled / max_filled)
-    size  = size x (1 - used) / (1 - shrink_from)            when used > shrink_from
-    away    when fills > max_fills or filled > max_filled, and for cooldown_s after the last execution that was too many
+    used = max(fills / (max_fills + 1), filled / max_filled)
+    size = size x (1 - used) / (1 - shrink_from)    when used > shrink_from
+    away                      when fills > max_fills or filled > max_filled
+
+and for cooldown_s after the last execution that was too many.
 
 A quote that is taken again and again in one direction is mispriced, whatever the reason: somebody knows more, or the
 model is wrong. The brake costs the fills it forgoes. A side that is away needs no execution of its own to come back;

@@ -327,7 +327,9 @@ A pause begins when a condition that is set holds, and cancels everything:
     PAUSED_SPREAD     (1256)   (ask - bid) / mid > max_spread_bps
     PAUSED_DEPTH      (1257)   relative_depth < min_relative_depth
     PAUSED_IMBALANCE  (1258)   |imbalance| > max_imbalance
-    PAUSED_LOSS       (1259)   best profit within loss_window_s - profit now > max_loss_quote   of the group
+    PAUSED_LOSS       (1259)   fall of profit > max_loss_quote
+
+The fall is from the best profit within loss_window_s, of the group, realised or not, fees included.
 
 It ends when all conditions have ended for cooldown_s without a break, and not before min_pause_s. A condition has ended
 at its limit x (1 - hysteresis), that of depth at its limit x (1 + hysteresis). Until then its reason is the one with

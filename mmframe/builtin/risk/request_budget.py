@@ -355,11 +355,13 @@ REQUEST_BUDGET = RiskControlSpec(
     description=f"""\
 Four budgets of this market, each over a rolling window, from what this process has asked for:
 
-    orders      submits and replaces - order_credit x executions    <= max_orders in orders_window_s
-                the same                                            <= max_daily_orders in 24 hours
-    requests    submits, amends, replaces and cancels               <= max_requests in requests_window_s
-    ratio       requests / max(1, executions) - 1                   <= max_order_to_trade in ratio_window_s,
-                                                                    looked at above ratio_from_requests
+    orders within orders_window_s       <= max_orders
+    orders within 24 hours              <= max_daily_orders
+    requests within requests_window_s   <= max_requests
+    ratio within ratio_window_s         <= max_order_to_trade
+
+Orders are submits and replaces, less order_credit x executions; requests are submits, amends, replaces and cancels. The
+ratio is requests / max(1, executions) - 1; up to ratio_from_requests it is not looked at.
 
 Hard: when `reserve` more would not fit (for the last two: these, as many cancels of them, and one for each order that
 rests), nothing is quoted until every budget is used less than resume_below: CANCEL_ONLY with ORDERS_SPENT (1250),
@@ -369,7 +371,8 @@ request that gets old.
 Soft: above soft_from of a budget quotes are held (BUDGET_LOW, 1249, level SHRINK):
 
     reach = (used - soft_from) / (1 - soft_from) x max_hold_bps of the mid
-    a held bid stays while held <= bid asked for <= held + reach; else it is held at bid asked for - reach / 2
+    bid   = held bid, while held bid <= bid asked for <= held bid + reach
+          = bid asked for - reach / 2, which is held from now on, otherwise
 
 and the ask likewise. A quote costs requests when it moves, so this is what saves them: a price that wanders with
 sigma leaves a reach of width r after about (r / 2)^2 / sigma^2 seconds, so twice the reach is a quarter of the

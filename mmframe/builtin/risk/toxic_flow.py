@@ -292,12 +292,16 @@ TOXIC_FLOW = RiskControlSpec(
 Two measures, each used when its bounds are set; the one that asks for more counts:
 
     vpin        the signal: one-sidedness of taker volume, 0 to 1
-    loss_bps    sum of w_i x -markout_i / max(sum of w_i, loss_fills)       w_i = 2^(-age_i / loss_half_life_s)
-    markout_i   side x (mid horizon_s after the fill - price of the fill) / price x 10,000
+    loss_bps    sum of w_i x -markout_i / max(sum of w_i, loss_fills)
+    markout_i   side x (mid then - price) / price x 10,000
+    w_i         2^(-age_i / loss_half_life_s)
 
-    share       = (measure - soft) / (hard - soft), from 0 to 1
-    widening    = share x max_widening_bps, rounded up to whole widening_step_bps
-    bid - widening x mid,   ask + widening x mid
+    share     = (measure - soft) / (hard - soft), from 0 to 1
+    widening  = share x max_widening_bps, up to whole widening_step_bps
+    bid       = bid - widening x mid
+    ask       = ask + widening x mid
+
+side is 1 for what we bought and -1 for what we sold, price the fill's, then is horizon_s after it, age_i since then.
 
 Above its hard bound nothing is quoted, until the measure is below hard x (1 - hysteresis). Without fills loss_bps fades
 by its half-life, so that what our own fills stopped does not stay stopped; vpin goes on with the trades of others.
@@ -309,9 +313,9 @@ away from the mid and sizes stay, except that a bid which would have to go to 0 
 
 {CLOCK_TEXT} Fills that wait then are not judged.
 
-Needs the signal vpin; where its bounds are not set, any signal may stand in under `name = "vpin"`. While vpin is not
-known, which is until its buckets are full, when_unknown decides (WARMING_UP when it cancels). A mid that is not a price
-above 0 cancels (BOOK_EMPTY).
+Needs the signal vpin; where its bounds are not set, `use = "constant"` with `name = "vpin"` stands in for it. While
+vpin is not known, which is until its buckets are full, when_unknown decides (WARMING_UP when it cancels). A mid that is
+not a price above 0 cancels (BOOK_EMPTY).
 
 When it fails: the level of VPIN depends on its bucket, so choose the bounds from its own past; it says that flow is
 one-sided, not that it is informed. A markout is noise of sigma x sqrt(horizon_s) for each fill.
