@@ -24,7 +24,12 @@ class Module(NamedTuple):
 
 
 CORE = ("mmframe.domain", "mmframe.ports", "mmframe.engine")
-COMMAND_LINE = ("mmframe.cli", "mmframe_localvenue.command", "mmframe_localvenue.drill_command")
+COMMAND_LINE = (
+    "mmframe.cli",
+    "mmframe.testing.llm_server.__main__",
+    "mmframe_localvenue.command",
+    "mmframe_localvenue.drill_command",
+)
 """Where people are spoken to: the commands, those of plugins included."""
 
 
