@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mmframe.runtime.explain import Explanation
     from mmframe.runtime.journal import JournalReader
 
-__all__ = ["explain_command"]
+__all__ = ["explain_command", "journal_of"]
 
 _SIDES = {"bid": (Side.BUY,), "ask": (Side.SELL,)}
 _EPILOG = """\
@@ -92,7 +92,7 @@ def explain_command(  # noqa: PLR0913 - one parameter for each option
         message = "--at and --sequence: expected at most one of them"
         raise UsageError(message)
     _require_fitting(wants_limits=wants_limits, of_a_decision=(moment, sequence, side), of_limits=(since, until))
-    with JournalReader(_journal(file)) as reader:
+    with JournalReader(journal_of(file)) as reader:
         if wants_limits:
             _tell_limits(reader, symbol, run, span=(since, until), as_json=as_json)
             return 0
@@ -155,7 +155,12 @@ def _tell_limits(
         write_lines(limits_lines(record))
 
 
-def _journal(file: Path) -> Path:
+def journal_of(file: Path) -> Path:
+    """Return the journal that a person means by a path: itself, or of a strategy file its newest.
+
+    Raises:
+        UsageError: If the strategy has none.
+    """
     if file.suffix != ".toml":
         return file
     from mmframe.config import load_strategy_file

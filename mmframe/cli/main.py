@@ -69,6 +69,9 @@ _COMMANDS = {
     "kill": _Command(
         "mmframe.cli.kill", "kill_command", "Stop a live strategy for good and remove its orders at the venue."
     ),
+    "liquidate": _Command(
+        "mmframe.cli.liquidate", "liquidate_command", "Close all positions of a strategy, or show what that would do."
+    ),
     "plugins": _Command(
         "mmframe.cli.plugins", "plugins_command", "List installed plugins, components and their options."
     ),
