@@ -1,4 +1,4 @@
-"""In a run: a pause begins and ends by itself, is on record and outlives a restart and a kill; budgets hold."""
+"""In a run: a pause begins and ends by itself, is on record and outlives a restart and a kill; limits hold."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import pytest
 
 import mmframe
 from mmframe.builtin.risk.circuit_breaker import BREAKER_HALF_OPEN, BREAKER_OPEN_MOVE
+from mmframe.builtin.risk.fill_rate import SIDE_BRAKED
 from mmframe.builtin.risk.pause import PAUSED_IMBALANCE
 from mmframe.builtin.risk.request_budget import BUDGET_LOW, ORDERS_SPENT
 from mmframe.domain.orders import Replace, Submit
@@ -73,6 +74,13 @@ max_orders = 30
 orders_window_s = 10
 max_hold_bps = {hold}
 soft_from = 0.3
+"""
+BRAKE = """
+use = "fill-rate"
+max_fills = 2
+window_s = 20
+cooldown_s = 5
+shrink_from = 1
 """
 
 
@@ -214,3 +222,22 @@ def test_a_budget_of_orders_is_never_overspent_and_holding_quotes_keeps_it_from_
     assert seen[4][0] < 25
     assert ORDERS_SPENT in seen[0][1]
     assert seen[4][1] == {BUDGET_LOW}
+
+
+def test_a_side_that_was_filled_too_often_is_not_quoted_until_its_time(runs):
+    runs.write(risk=BRAKE)
+
+    runs.run(40)
+
+    with JournalReader(runs.path) as reader:
+        fills = [told.fill for told in reader.fills()]
+        asked = [(intent.at_ns, intent.action.side) for intent in reader.intents() if isinstance(intent.action, Submit)]
+    braked = 0
+    for fill in fills:
+        lately = [other for other in fills if 0 <= fill.receive_ns - other.receive_ns < 20 * SECOND_NS]
+        if sum(other.side is fill.side for other in lately) > 2:
+            braked += 1
+            until_ns = fill.receive_ns + 5 * SECOND_NS
+            assert not [at for at, side in asked if side is fill.side and fill.receive_ns <= at < until_ns]
+    assert braked >= 2
+    assert {limit.reason for limit in runs.limits()} == {SIDE_BRAKED}
