@@ -200,6 +200,36 @@ def test_a_quote_moved_back_from_the_touch_is_bound_by_rounding(told):
     assert explanation.sides == ("bid",)
 
 
+def test_a_limit_of_the_gate_is_told_with_its_figures(told):
+    capped = stage("gate limits", (99.9, 0.004), None, kind=StageKind.ENGINE, reasons=(0, Reason.POSITION_LIMIT))
+    bounds = {
+        "bid_bound": "max_order_size 0.004 leaves 0.004 of 0.010, 0.006 less",
+        "ask_bound": "max_position 0.5 leaves 0.000 of 0.010, 0.010 less",
+    }
+    stages = (stage("fixed-spread", (99.9, 0.01), (100.1, 0.01)), msgspec.structs.replace(capped, **bounds))
+
+    explanation = told(decision(stages=stages, asks=(), ask_reason=Reason.POSITION_LIMIT))
+
+    bid, ask = explanation.stages[1].changes
+    assert (bid.bound, ask.bound) == tuple(bounds.values())
+    assert bid.words == f"size 0.01 -> 0.004: {bounds['bid_bound']}"
+    assert explanation.bound == (
+        f"engine gate limits: bid {bid.words}; ask removed 0.01 at 100.1: {bounds['ask_bound']}",
+    )
+
+
+def test_a_move_is_measured_away_from_the_other_side(told):
+    stages = (
+        stage("first", (100.0, 0.01), (101.0, 0.01)),
+        stage("second", (99.0, 0.01), (100.495, 0.01)),
+        stage("third", (99.0, 0.02), None),
+    )
+
+    moves = [[change.moved_bps for change in step.changes] for step in told(decision(stages=stages)).stages]
+
+    assert moves == [[None, None], [pytest.approx(100.0), pytest.approx(-50.0)], [0.0, None]]
+
+
 def test_a_quote_that_moves_in_is_told_as_towards_the_other_side(told):
     stages = (stage("wide", None, (100.5, 0.01)), stage("tight", None, (100.1, 0.01)))
 
@@ -277,6 +307,18 @@ def test_a_halt_is_told_with_its_reason(journal, told):
 
     assert halted.halt_reason == "daily loss 501.00 USDT, limit 500"
     assert told(decision(2, 2 * NS)).halt_reason == ""
+
+
+def test_the_loss_that_halts_is_told_in_the_decision_that_finds_it(journal, told):
+    journal.save_state(EngineState(halt_reason="daily loss 501.00 USDT, limit 500"))
+    reasons = (Reason.DAILY_LOSS, Reason.DAILY_LOSS)
+    facts = dict(bids=(), asks=(), bid_reason=Reason.DAILY_LOSS, ask_reason=Reason.DAILY_LOSS)
+
+    by_gate = told(decision(stages=(stage("precondition", kind=StageKind.ENGINE, reasons=reasons),), **facts))
+    by_control = told(decision(2, 2 * NS, stages=(stage("limits", kind=StageKind.RISK, reasons=reasons),), **facts))
+
+    assert by_gate.halt_reason == "daily loss 501.00 USDT, limit 500"
+    assert by_control.halt_reason == ""
 
 
 # What became of the quotes.
