@@ -21,7 +21,8 @@ from mmframe.cli.limits import (
 )
 from mmframe.cli.output import json_option, write_json, write_lines
 from mmframe.cli.text import note, paint, program_name, shown_path, wall_time
-from mmframe.domain.market import Side
+from mmframe.domain.market import NEVER_NS, Side
+from mmframe.domain.records import Command
 from mmframe.domain.views import Reason
 from mmframe.errors import UsageError
 from mmframe.runtime.plan import RUNS_FOLDER
@@ -210,8 +211,10 @@ def _market(reader: JournalReader, symbol: str | None, run: int | None) -> int:
 def _before_the_stop_ns(reader: JournalReader, market: int, run: int | None) -> int | None:
     """Return the time of the last decision that was not made because the run was ending; None when there is none.
 
-    Every run ends by pulling its quotes; that is hardly what somebody asks about.
+    Every run ends by pulling its quotes; that is hardly what somebody asks about, unless an operator paused it before.
     """
+    if any(order.command is Command.PAUSE for order in orders_in_force(reader, market, NEVER_NS, run)):
+        return None
     at_ns = None
     while found := reader.decisions(at_ns, market, run=run):
         decision = found[0]

@@ -53,7 +53,7 @@ kill switch is set (`mmframe kill`).
 Ctrl+C, SIGTERM or a closed terminal cancels all orders, waits for the venue's word, says what is left and ends with
 status 0, or 4 if something is left. A second Ctrl+C aborts at once with status 130.
 
-With --json, stdout holds one object: strategy, mode, ended_because, is_halted, halt_reason, started, ended,
+With --json, stdout holds one object: strategy, mode, ended_because, is_halted, halt_reason, is_paused, started, ended,
 market_time_s, wall_time_s, events, market_messages, decisions, decision_hash, orders, fills, position, pnl (total,
 spread_capture, inventory, fees, realised, unrealised), totals (the same by quote asset), markets (each market),
 faults, fault_notes, rejections, cancelled, unresolved, limits (which bound, how often), assumptions, journal. Money,

@@ -80,6 +80,7 @@ def result_object(result: RunResult, *, wall_s: float) -> dict[str, Any]:
         "ended_because": result.ended_because,
         "is_halted": status.is_halted,
         "halt_reason": status.halt_reason,
+        "is_paused": status.is_paused,
         "started": iso_time(status.started_ns),
         "ended": iso_time(status.now_ns),
         "market_time_s": (status.now_ns - status.started_ns) / 1e9,
@@ -135,6 +136,8 @@ def _run_lines(result: RunResult, reasons: Mapping[int, str]) -> list[str]:
     ]
     if result.rejections:
         rows.append(("gate", f"refused {plural(result.rejections, 'action')}"))
+    if status.is_paused:
+        rows.append(("paused", f"by the operator, until `{program_name()} resume FILE`"))
     rows += [
         ("limits" if not number else "", count_text(each, reasons))
         for number, each in enumerate(result.limits[:_LIMITS_SHOWN])

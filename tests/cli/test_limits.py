@@ -14,6 +14,7 @@ from mmframe.domain.records import Command, LimitRecord, OperatorCommand
 from mmframe.domain.status import LimitCount
 from mmframe.domain.views import Reason, RiskLevel
 from mmframe.registry import compose
+from mmframe.runtime.commands import SentCommand
 from mmframe.runtime.driver import run_plan
 from mmframe.runtime.journal import Journal, JournalReader, RunHeader
 
@@ -133,6 +134,35 @@ def test_wrong_usage_is_told(written, invoke, words, text):
     ended = invoke("explain", written, *words)
 
     assert (ended.status, text in ended.stderr) == (2, True)
+
+
+class PauseAt:
+    """A source of one pause."""
+
+    def __init__(self, at_ns):
+        self.due = [SentCommand(1, "", OperatorCommand(Command.PAUSE, at_ns, reason="lunch"))]
+
+    def take(self, now_ns, next_ns):
+        due, self.due = (self.due, []) if self.due and self.due[0].command.receive_ns < next_ns else ([], self.due)
+        return due
+
+    def answer(self, answer):
+        """Nobody asked."""
+
+
+def test_a_run_that_is_paused_is_explained_as_it_stands(tmp_path, invoke):
+    (tmp_path / "strategy.toml").write_text(STRATEGY)
+    plan, path = compose(tmp_path / "strategy.toml"), tmp_path / "run.journal"
+    start_ns = run_plan(compose(tmp_path / "strategy.toml"), limit_ns=1).status.started_ns
+    with Journal.create(path, RunHeader.of(plan, started_ns=1)) as journal:
+        source = PauseAt(start_ns + SECOND_NS)
+        run_plan(plan, journal=journal, speed=1e6, commands=source, limit_ns=2 * SECOND_NS)
+
+    shown = invoke("explain", path).stdout
+
+    assert shown.startswith("There is no bid in BTC/USDT")
+    assert "paused by the operator since" in shown
+    assert "(lunch)" in shown
 
 
 def test_a_run_that_goes_on_begins_with_the_commands_of_the_one_before(written, tmp_path):

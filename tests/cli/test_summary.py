@@ -76,6 +76,7 @@ def test_a_machine_gets_money_as_exact_text_and_counts_as_numbers(run_result):
         "ended_because": "duration",
         "is_halted": False,
         "halt_reason": "",
+        "is_paused": False,
         "started": "2026-01-01T00:00:00.000000000Z",
         "ended": "2026-01-01T00:00:12.500000000Z",
         "market_time_s": 12.5,

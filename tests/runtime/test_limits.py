@@ -13,6 +13,7 @@ from mmframe.domain.views import Reason, RiskLevel
 from mmframe.registry import compose
 from mmframe.runtime.driver import run_plan
 from mmframe.runtime.journal import Journal, JournalReader, RunHeader
+from mmframe.runtime.journal.summary import summarise
 from mmframe.runtime.limit_tally import LimitTally
 from mmframe.runtime.session import Session
 
@@ -88,6 +89,16 @@ def test_the_result_counts_what_the_journal_lists(ran):
         assert (counted.times, counted.decisions) == (len(spells), sum(limit.decisions for limit in spells))
         assert counted.bound_ns == sum((limit.ended_ns or result.status.now_ns) - limit.began_ns for limit in spells)
     assert [each.decisions for each in result.limits] == sorted((e.decisions for e in result.limits), reverse=True)
+
+
+def test_a_run_whose_process_died_is_summed_up_with_the_limits_on_record(ran):
+    result, path = ran
+
+    with JournalReader(path) as reader:
+        told = summarise(reader, reader.run())
+
+    # What ended is counted alike; how often the last of them bound, only the process knew, and told as it ended.
+    assert told.limits == result.limits
 
 
 def test_a_halt_is_on_record_from_when_it_latched_to_its_release(tmp_path):

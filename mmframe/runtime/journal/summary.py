@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mmframe.domain.market import BookState, Side
+from mmframe.domain.records import LimitRecord
 from mmframe.domain.status import MarketStatus, RunResult, RunStatus, WorkingOrder
 from mmframe.engine.portfolio import MarketLedger
+from mmframe.runtime.limit_tally import LimitTally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.records import QuoteDecision
+    from mmframe.domain.status import LimitCount
     from mmframe.runtime.journal.orders import JournalOrder
     from mmframe.runtime.journal.reader import JournalReader, JournalRun
 
@@ -44,6 +49,7 @@ def summarise(reader: JournalReader, run: JournalRun) -> RunResult:
         ),
         is_halted=bool(state.halt_reason),
         halt_reason=state.halt_reason,
+        is_paused=state.is_paused,
     )
     return RunResult(
         status=status,
@@ -55,7 +61,27 @@ def summarise(reader: JournalReader, run: JournalRun) -> RunResult:
         faults=0,
         rejections=0,
         unresolved=tuple(order.client_id for order in working),
+        limits=_limits(reader, run, span[1]),
     )
+
+
+def _limits(reader: JournalReader, run: JournalRun, end_ns: int) -> tuple[LimitCount, ...]:
+    """Count the limits that bound; one that still did has bound until now, in at least the decisions on record."""
+    tally = LimitTally([instrument.symbol for instrument in run.header.instruments])
+    for limit in reader.limits(run=run.number):
+        began = LimitRecord(
+            limit.market,
+            limit.stage,
+            limit.level,
+            limit.reason,
+            limit.began_ns,
+            limit.began_ns,
+            limit.decisions,
+            is_over=False,
+        )
+        tally.add(began)
+        tally.add(msgspec.structs.replace(began, now_ns=max(limit.ended_ns or end_ns, limit.began_ns)))
+    return tally.counts()
 
 
 def _market_status(
