@@ -12,8 +12,14 @@ HEAVY = {"httpx", "rich", "websockets"}
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["plugins"], ["check", "examples/01_first_run/strategy.toml"]],
-    ids=["help", "plugins", "check"],
+    [
+        ["--help"],
+        ["plugins"],
+        ["check", "examples/01_first_run/strategy.toml"],
+        ["quote", "examples/01_first_run/strategy.toml", "--bid", "50020", "--ask", "50025"],
+        ["breakeven", "--spread-bps", "4"],
+    ],
+    ids=["help", "plugins", "check", "quote", "breakeven"],
 )
 def test_a_quick_command_imports_no_network_and_no_display(words, repository):
     command = [sys.executable, "-X", "importtime", "-m", "mmframe", *words]
