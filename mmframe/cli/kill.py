@@ -14,10 +14,19 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from mmframe.cli.kill_outcome import (
+    Outcome,
+    Steps,
+    after_failure,
+    outcome_lines,
+    outcome_object,
+    scope_lines,
+    scope_object,
+)
 from mmframe.cli.operate import within_option
 from mmframe.cli.options import blocked_names
 from mmframe.cli.output import json_option, write_json, write_lines
-from mmframe.cli.text import columns, iso_time, note, paint, plain, plural, program_name, shown_path, wall_time
+from mmframe.cli.text import iso_time, note, plural, program_name, shown_path, wall_time
 from mmframe.domain.kinds import Mode
 from mmframe.errors import ExitCode, JournalError, MmframeError, UsageError
 
@@ -28,9 +37,6 @@ if TYPE_CHECKING:
 
     from mmframe.cli.kill_targets import Targets
     from mmframe.config import StrategyFile
-    from mmframe.domain.instrument import Instrument
-    from mmframe.domain.orders import OrderReport
-    from mmframe.runtime.clean_up import MarketLeft, Removal
     from mmframe.runtime.kill_switch import KillRecord, KillSwitch
     from mmframe.runtime.plan import VenuePlan
     from mmframe.runtime.traces import RunTraces
@@ -70,55 +76,6 @@ _SIDE_BY_SIDE = 8
 """Strategies that are cleaned up at the same time; more would wait for each other at the venue's limits anyway."""
 _ANSWER_NS = 5_000_000_000
 """Longest wait for a process that is told to leave a market, before its orders are removed from here."""
-_WEB_PAGE = "look at the open orders on the exchange's web page and cancel them there"
-
-
-@attrs.frozen
-class _Step:
-    at_ns: int
-    text: str
-
-
-class _Steps:
-    """What was done so far; each step is told on stderr as it happens.
-
-    Args:
-        began_s: Begin on the monotonic clock.
-        title: Stands before each step where several strategies are killed.
-    """
-
-    def __init__(self, began_s: float, title: str = "") -> None:
-        self.taken: list[_Step] = []
-        self._began_s = began_s
-        self._title = f"{title}: " if title else ""
-
-    def say(self, text: str) -> None:
-        self.taken.append(_Step(time.time_ns(), text))
-        note(f"[{time.monotonic() - self._began_s:5.2f} s] {self._title}{text}")
-
-
-@attrs.define
-class _Outcome:
-    """What became of one strategy, or of one market of it.
-
-    Attributes:
-        is_told: What tells its processes to stop is there.
-        plan: None while its venue could not be built.
-        error: Why nothing was removed from here.
-    """
-
-    strategy: StrategyFile
-    symbol: str
-    switch: KillSwitch
-    is_told: bool
-    steps: _Steps
-    plan: VenuePlan | None = None
-    removal: Removal | None = None
-    error: MmframeError | None = None
-
-    @property
-    def is_clean(self) -> bool:
-        return self.is_told and self.removal is not None and self.removal.is_clean
 
 
 @click.command(epilog=_EPILOG, short_help="Stop live strategies and remove their orders.")
@@ -174,16 +131,16 @@ def kill_command(  # noqa: PLR0913 - one parameter for each option
     )
     if release:
         return _release_all(targets, wanted, as_json=as_json)
-    _confirm(targets.strategies, wanted.symbol, is_confirmed=yes)
+    _confirm(targets.strategies, wanted.symbol, is_confirmed=yes or wanted.mode is not Mode.LIVE)
     outcomes = _kill(targets, wanted)
     if not targets.is_scope and outcomes[0].error is not None:
         error = outcomes[0].error
-        error.add_note(_after_failure(outcomes[0]))
+        error.add_note(after_failure(outcomes[0]))
         raise error
     if as_json:
-        write_json(_object(outcomes[0]) if not targets.is_scope else _scope_object(targets, outcomes))
+        write_json(scope_object(targets, outcomes) if targets.is_scope else outcome_object(outcomes[0]))
     else:
-        write_lines(_lines(outcomes[0], wanted) if not targets.is_scope else _scope_lines(targets, outcomes, wanted))
+        write_lines(scope_lines(targets, outcomes) if targets.is_scope else outcome_lines(outcomes[0]))
     is_clean = not targets.unread and all(outcome.is_clean for outcome in outcomes)
     return int(ExitCode.OK if is_clean else ExitCode.VENUE)
 
@@ -200,7 +157,7 @@ class _Wanted:
     reason: str
 
 
-def _kill(targets: Targets, wanted: _Wanted) -> list[_Outcome]:
+def _kill(targets: Targets, wanted: _Wanted) -> list[Outcome]:
     """Tell all processes to stop, then remove what the strategies left; a failure is an outcome."""
     import anyio
 
@@ -211,10 +168,10 @@ def _kill(targets: Targets, wanted: _Wanted) -> list[_Outcome]:
     # Before anything that takes time: from here on a running strategy sends nothing more.
     for strategy in targets.strategies:
         name = strategy.strategy.name
-        steps = _Steps(began_s, name if targets.is_scope else "")
+        steps = Steps(began_s, name if targets.is_scope else "")
         switch = KillSwitch.of(strategy.path, name)
         is_told = True if wanted.symbol else _set(switch, wanted.reason, steps.say)
-        outcomes.append(_Outcome(strategy, wanted.symbol, switch, is_told, steps))
+        outcomes.append(Outcome(strategy, wanted.symbol, switch, wanted.mode, is_told, steps))
     obeyed: frozenset[tuple[int, str]] = frozenset()
     if wanted.symbol:
         outcomes[0].is_told, obeyed = _tell_market(outcomes[0], wanted)
@@ -236,7 +193,7 @@ def _kill(targets: Targets, wanted: _Wanted) -> list[_Outcome]:
     return outcomes
 
 
-def _compose(outcome: _Outcome, wanted: _Wanted) -> None:
+def _compose(outcome: Outcome, wanted: _Wanted) -> None:
     from mmframe.registry import compose_venue
 
     try:
@@ -289,7 +246,7 @@ def _set(switch: KillSwitch, reason: str, say: Callable[[str], None]) -> bool:
     return True
 
 
-def _tell_market(outcome: _Outcome, wanted: _Wanted) -> tuple[bool, frozenset[tuple[int, str]]]:
+def _tell_market(outcome: Outcome, wanted: _Wanted) -> tuple[bool, frozenset[tuple[int, str]]]:
     """Tell the processes to quote a market no more; return whether that stands, and which have pulled its orders."""
     from mmframe.cli.operate import Target, give
     from mmframe.domain.records import Command
@@ -317,7 +274,7 @@ def _tell_market(outcome: _Outcome, wanted: _Wanted) -> tuple[bool, frozenset[tu
 
 
 async def _remove(
-    outcome: _Outcome, plan: VenuePlan, wanted: _Wanted, obeyed: frozenset[tuple[int, str]], limiter: CapacityLimiter
+    outcome: Outcome, plan: VenuePlan, wanted: _Wanted, obeyed: frozenset[tuple[int, str]], limiter: CapacityLimiter
 ) -> None:
     from mmframe.runtime.clean_up import remove_orders
     from mmframe.runtime.traces import RunTraces
@@ -333,137 +290,6 @@ async def _remove(
             only=wanted.symbol,
             obeyed=obeyed,
         )
-
-
-def _after_failure(outcome: _Outcome) -> str:
-    if outcome.symbol:
-        told = "a process that runs the strategy pulls them itself" if outcome.is_told else "no process is told either"
-    elif outcome.is_told:
-        told = "a strategy that still runs sees the kill switch, cancels its orders and ends"
-    else:
-        told = "no kill switch is set either"
-    return f"no order was removed from here; {told}; {_WEB_PAGE}"
-
-
-def _lines(outcome: _Outcome, wanted: _Wanted) -> list[str]:
-    name, plan, removal = outcome.strategy.strategy.name, outcome.plan, outcome.removal
-    scope = f" --market {shlex.quote(outcome.symbol)}" if outcome.symbol else ""
-    command = f"{program_name()} kill {shlex.quote(str(outcome.strategy.path))}{scope}"
-    lines = []
-    if removal is not None and plan is not None:
-        where = f" in {outcome.symbol}" if outcome.symbol else ""
-        took = f"{removal.took_ns / 1e9:.1f} s"
-        if removal.is_clean:
-            lines = [paint(f"No order of {name!r} is left{where} at {plan.use} ({took}).", fg="green", bold=True)]
-        else:
-            lines = [paint(f"NOT PROVED after {took}: {removal.failure}.", fg="red", bold=True)]
-        lines += _removal_lines(removal)
-        if not removal.is_clean:
-            lines.append(f"{_WEB_PAGE[0].upper()}{_WEB_PAGE[1:]}, or try again: {command}")
-    elif outcome.error is not None:
-        lines = [paint(f"{name!r} FAILED: {outcome.error.message}.", fg="red", bold=True)]
-        lines.append(f"{_after_failure(outcome)}.")
-    elif wanted.mode is not Mode.LIVE:
-        color = "green" if outcome.is_told else "red"
-        lines = [paint(f"{outcome.symbol} of {name!r}: {outcome.steps.taken[-1].text}.", fg=color, bold=True)]
-    if outcome.is_told:
-        again = "It is quoted again" if outcome.symbol else "It starts again"
-        mode = "" if wanted.mode is Mode.LIVE else f" --mode {wanted.mode.value}"
-        lines.append(f"{again} only after: {command}{mode} --release")
-    return lines
-
-
-def _removal_lines(removal: Removal) -> list[str]:
-    lines = []
-    for market in removal.markets:
-        lines += _market_lines(market)
-    for process in removal.processes:
-        end = f"kill -9 {process.holder.pid}" if process.holder.pid else "end it"
-        lines.append(paint(f"{process} is still there: `{end}` before anything else.", fg="red"))
-    if removal.fills:
-        lines.append(f"{plural(removal.fills, 'fill')} arrived meanwhile; a resumed run counts what its journal lacks.")
-    return lines
-
-
-def _scope_lines(targets: Targets, outcomes: Sequence[_Outcome], wanted: _Wanted) -> list[str]:
-    lines = []
-    for outcome in outcomes:
-        lines += [paint(str(outcome.strategy.path), bold=True), *(f"  {line}" for line in _lines(outcome, wanted))]
-    lines += [paint(f"NOT LOOKED AT: {problem}", fg="red", bold=True) for problem in targets.unread]
-    clean = sum(outcome.is_clean for outcome in outcomes)
-    return [*lines, "", f"{clean} of {plural(len(outcomes), 'strategy file')} proved without an order."]
-
-
-def _scope_object(targets: Targets, outcomes: Sequence[_Outcome]) -> dict[str, Any]:
-    return {
-        "is_clean": not targets.unread and all(outcome.is_clean for outcome in outcomes),
-        "strategies": [_object(outcome) for outcome in outcomes],
-        "unread": list(targets.unread),
-    }
-
-
-def _market_lines(market: MarketLeft) -> list[str]:
-    instrument = market.instrument
-    lines = []
-    for owner, orders in (("of this strategy", market.ours), ("of others, left alone", market.others)):
-        if orders:
-            lines.append(f"{instrument.symbol}: {plural(len(orders), 'open order')} {owner}")
-            lines += columns([_order_cells(order, instrument) for order in orders])
-    if market.position_lots:
-        position = f"{plain(instrument.size(market.position_lots))} {instrument.base}"
-        lines.append(f"{instrument.symbol}: a position of {position} stays")
-    return lines
-
-
-def _order_cells(order: OrderReport, instrument: Instrument) -> tuple[str, ...]:
-    facts = _order_object(order, instrument)
-    return (facts["side"], facts["leaves"], "at", facts["price"], order.client_id or order.venue_order_id)
-
-
-def _order_object(order: OrderReport, instrument: Instrument) -> dict[str, str]:
-    return {
-        "client_id": order.client_id,
-        "venue_order_id": order.venue_order_id,
-        "side": order.side.name.lower(),
-        "price": plain(instrument.price(order.price_ticks)),
-        "leaves": plain(instrument.size(order.size_lots - order.filled_lots)),
-    }
-
-
-def _object(outcome: _Outcome) -> dict[str, Any]:
-    plan, removal = outcome.plan, outcome.removal
-    failure = removal.failure if removal is not None else outcome.error.message if outcome.error is not None else ""
-    return {
-        "strategy": outcome.strategy.strategy.name,
-        "file": str(outcome.strategy.path),
-        "market": outcome.symbol or None,
-        "venue": None if plan is None else plan.use,
-        "is_clean": outcome.is_clean if removal is None else removal.is_clean,
-        "failure": failure or None,
-        "kill_switch": str(outcome.switch.path) if outcome.is_told and not outcome.symbol else None,
-        "took_s": None if removal is None else removal.took_ns / 1e9,
-        "markets": [_market_object(market) for market in (() if removal is None else removal.markets)],
-        "fills": 0 if removal is None else removal.fills,
-        "processes": [
-            {"pid": process.holder.pid, "host": process.holder.host, "journal": str(process.journal)}
-            for process in (() if removal is None else removal.processes)
-        ],
-        "steps": [{"at": iso_time(step.at_ns), "text": step.text} for step in outcome.steps.taken],
-    }
-
-
-def _market_object(market: MarketLeft) -> dict[str, Any]:
-    return {
-        "instrument": market.instrument.symbol,
-        "is_known": bool(market.reports),
-        "orders": [_order_object(order, market.instrument) for order in market.ours],
-        "orders_of_others": [_order_object(order, market.instrument) for order in market.others],
-        "position": _position(market),
-    }
-
-
-def _position(market: MarketLeft) -> str | None:
-    return None if market.position_lots is None else plain(market.instrument.size(market.position_lots))
 
 
 def _release_all(targets: Targets, wanted: _Wanted, *, as_json: bool) -> int:

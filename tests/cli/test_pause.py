@@ -170,6 +170,23 @@ def test_a_resume_names_the_mode_when_two_run(strategy, invoke):
     assert "add --mode paper or --mode live" in ended.stderr
 
 
+def test_a_market_that_is_killed_in_paper_is_not_quoted_until_it_is_released(strategy, invoke, command):
+    words = ("kill", strategy, "--market", "BTC/USDT", "--mode", "paper")
+    run = ("run", strategy, "--for", "3s", "--speed", "1000", "--json", "--no-journal")
+
+    killed = invoke(*words, "--reason", "delisted")
+    dead = command(*run)
+    released = invoke(*words, "--release")
+    alive = command(*run)
+
+    assert killed.status == 0
+    assert "BTC/USDT of 'tiny': BTC/USDT is not to be quoted any more." in killed.stdout
+    assert f"It is quoted again only after: mmframe kill {strategy} --market BTC/USDT --mode paper" in killed.stdout
+    assert (dead.status, json.loads(dead.stdout)["halt_reason"]) == (5, "killed: delisted")
+    assert released.status == 0
+    assert json.loads(alive.stdout)["orders"] > 0
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
