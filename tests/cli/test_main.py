@@ -50,6 +50,7 @@ def test_help_lists_the_commands_in_a_newcomers_order_and_the_exit_statuses(invo
         "pause",
         "resume",
         "kill",
+        "liquidate",
         "plugins",
         "schema",
         "new",
