@@ -105,6 +105,8 @@ def _facts(spec: ComponentSpec) -> list[tuple[str, str]]:
         facts.append(("needs", ", ".join(f"signal {name}" for name in spec.needs)))
     if isinstance(spec, RiskControlSpec):
         facts.append(("halts", f"the {spec.scope.value}"))
+    if isinstance(spec, RiskControlSpec) and spec.liquidation is not None:
+        facts.append(("closes", "positions, as its options say"))
     if isinstance(spec, VenueSpec):
         facts.append(("modes", ", ".join(sorted(mode.value for mode in spec.modes))))
     return facts

@@ -468,9 +468,13 @@ class Engine:
             decisions=self.decisions,
             markets=tuple(self._market_status(market) for market in self._markets),
             is_halted=self.is_halted,
-            halt_reason=self._gate.halt_reason or "; ".join(m.halt_reason for m in self._markets if m.halt_reason),
+            halt_reason=self._halt_text(),
             is_paused=self.is_paused,
         )
+
+    def _halt_text(self) -> str:
+        reason = self._gate.halt_reason or "; ".join(m.halt_reason for m in self._markets if m.halt_reason)
+        return f"{reason}; positions are being closed" if reason and self.is_closing else reason
 
     # Decisions.
 

@@ -71,6 +71,7 @@ _REASON_TEXTS = {
     Reason.ONE_SIDED: "the strategy quotes the other side only",
     Reason.VENUE_DOWN: "the venue cannot be traded on",
     Reason.NOT_COMPARED: "the venue's open orders or position have not been compared with ours yet",
+    Reason.LIQUIDATING: "the position is being closed",
     Reason.PLUGIN: "a plugin's own reason",
 }
 
