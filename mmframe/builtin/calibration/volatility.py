@@ -27,10 +27,6 @@ __all__ = ["SAMPLES_PER_HORIZON", "VolatilityEstimate", "measure_volatility"]
 
 SAMPLES_PER_HORIZON = 10
 _HORIZONS_PER_WINDOW = 10
-_SAMPLES = SAMPLES_PER_HORIZON * _HORIZONS_PER_WINDOW
-_WHOLE = sqrt((_SAMPLES + 1) / (_SAMPLES - SAMPLES_PER_HORIZON + 1))
-"""The two-scale estimate counts the moves at both ends of a window less often than those between: with n moves and a
-slow scale of K, its variance is (n - K + 1) / (n + 1) of the whole. In windows as short as these that is a tenth."""
 _NO_TICK = BookTick(0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -88,7 +84,7 @@ def measure_volatility(tape: Tape, *, tick: float, horizon_s: float = 10.0) -> V
         msg = f"touches: expected {window_s:g} s or more without a gap, was less"
         raise DomainError(msg, hint="a longer recording, or a shorter horizon")
     (sigma, error), (sigma_behind, error_behind) = map(_root_mean, variances)
-    return VolatilityEstimate(sigma, error, _WHOLE * sigma_behind, _WHOLE * error_behind, horizon_s, windows)
+    return VolatilityEstimate(sigma, error, sigma_behind, error_behind, horizon_s, windows)
 
 
 def _variances(

@@ -178,7 +178,8 @@ def on_touch(  # noqa: C901, PLR0915 - a rule cannot call another function
             variance = slow / (overlapping * params.lag)
             if params.is_two_scale:
                 noise_share = overlapping / (params.lag * moves)
-                variance = (slow / params.lag - noise_share * fast) / ((1.0 - noise_share) * moves)
+                # Not (1 - noise_share) x moves: fewer moves over the lag begin and end near the ends of the window.
+                variance = (slow / params.lag - noise_share * fast) * params.lag / ((params.lag - 1) * overlapping)
             state[_VARIANCE] = max(0.0, variance) / (params.interval_ns * 1e-9)
     state[_MID] = tick.mid
 
@@ -210,7 +211,7 @@ def read(params: RealisedVolatilityParams, state: State, now_ns: int, tick: Book
         variance = slow / (overlapping * params.lag)
         if params.is_two_scale:
             noise_share = overlapping / (params.lag * moves)
-            variance = (slow / params.lag - noise_share * fast) / ((1.0 - noise_share) * moves)
+            variance = (slow / params.lag - noise_share * fast) * params.lag / ((params.lag - 1) * overlapping)
         variance = max(0.0, variance) / (params.interval_ns * 1e-9)
     value = sqrt(variance) * params.unit.scale
     if not params.unit.is_share_of_mid:
@@ -316,11 +317,13 @@ The mid in force is sampled at whole multiples of sample_interval_ms: n moves in
 in slow_s, a = (n - K + 1) / K.
 
     S = sum of (mid_i - mid_(i-K))^2 / K        F = sum of (mid_i - mid_(i-1))^2
-    variance = (S - a / n x F) / (1 - a / n)    over n samples; 0 when that is negative
-    volatility = sqrt(variance / (n x sample_interval))
+    variance = (S - a / n x F) / (a x (K - 1))    per sample interval; 0 when that is negative
+    volatility = sqrt(variance / sample_interval)
 
 Noise that is new at each sample (the bounce of the touch, rounding to ticks) adds as much to a move over a long time as
-to one over a short time. F has n times the noise, S has a times; the difference has none.
+to one over a short time. F has n times the noise, S has a times; the difference has none. Of a walk's variance per
+sample S has a x K times and a / n x F a times, so the mean is exact in a window of any length. (The paper divides by
+1 - a / n and n, which is (n - K + 1) / (n + 1) of it: the moves at both ends of a window are in fewer sums.)
 
 {UNIT_DESCRIPTION}
 
@@ -331,10 +334,13 @@ When it fails: noise that lasts longer than a sample interval is taken for movem
 
 Cost: one pass over the window for each window_s, and for a read when no touch has changed for sample_interval_ms.
 
-Source: Zhang, Mykland & Ait-Sahalia, A tale of two time scales (2005), with the adjustment for small samples.
+Source: Zhang, Mykland & Ait-Sahalia, A tale of two time scales (2005), section 4, with the adjustment for small
+samples in place of its own.
 
 Example: samples each second 100, 101, 100, 101, 100 (pure noise) with K = 2: moves over 2 s are 0, so S = 0, F = 4,
-n = 4, a = 1.5, and S - 1.5 / 4 x 4 = -1.5 is below 0: the volatility is 0, where the realised one over 1 s is 1.""",
+n = 4, a = 1.5, and S - 1.5 / 4 x 4 = -1.5 is below 0: the volatility is 0, where the realised one over 1 s is 1.
+Samples 100, 101, 103, 103, 104: F = 6, S = (9 + 4 + 1) / 2 = 7, and (7 - 1.5 / 4 x 6) / 1.5 = 3.17 a second: 1.78
+quote units per sqrt(s).""",
     options=TwoScaleVolatilityOptions,
     build=_build_two_scale,
     provides="two_scale_volatility",

@@ -2,7 +2,7 @@
 
 import math
 import random
-from itertools import pairwise
+from itertools import accumulate, pairwise, product
 
 import pytest
 from hypothesis import given, settings
@@ -54,8 +54,8 @@ def two_scale(samples, lag, interval_s):
     mean_count = (count - lag + 1) / lag
     slow = math.fsum((late - early) ** 2 for early, late in zip(samples, samples[lag:], strict=False)) / lag
     fast = math.fsum((late - early) ** 2 for early, late in pairwise(samples))
-    variance = (slow - mean_count / count * fast) / (1.0 - mean_count / count)
-    return math.sqrt(max(0.0, variance) / (count * interval_s))
+    variance = (slow - mean_count / count * fast) / (mean_count * (lag - 1))
+    return math.sqrt(max(0.0, variance) / interval_s)
 
 
 def each_second(mids):
@@ -89,7 +89,26 @@ def test_the_two_scales_by_hand():
     was = value(TWO_SCALE_VOLATILITY, options, path, START_NS + 5 * SECOND_NS)
 
     # Moves 1, 2, 0, 1: F = 6. Over two seconds 3, 2, 1: S = 14 / 2 = 7. n = 4, a = 1.5.
-    assert was == pytest.approx(math.sqrt((7.0 - 0.375 * 6.0) / 0.625 / 4.0))
+    assert was == pytest.approx(math.sqrt((7.0 - 0.375 * 6.0) / 1.5))
+
+
+@pytest.mark.parametrize(("moves", "lag"), [(4, 2), (5, 4), (6, 6), (9, 3), (10, 10)])
+@pytest.mark.parametrize("waits", [False, True], ids=["on-touch", "on-read"])
+def test_the_mean_of_the_two_scales_over_every_walk_is_the_variance_of_its_steps(moves, lag, waits):
+    # All walks of steps of one, so nothing is left to chance; F is n in each. What the floor of 0 adds is taken off.
+    options = TwoScaleVolatilityOptions(slow_s=float(lag), window_s=float(moves), warm_up_s=0.0)
+    share = (moves - lag + 1) / (lag * moves)
+    squares = []
+    for walk in product((-1.0, 1.0), repeat=moves):
+        mids = list(accumulate(walk, initial=1_000.0))
+        path = each_second(mids if waits else [*mids, mids[-1]])
+        read_ns = path[-1][0] + (SECOND_NS if waits else 0)
+        was = value(TWO_SCALE_VOLATILITY, options, path, read_ns) ** 2
+        slow = math.fsum((late - early) ** 2 for early, late in zip(mids, mids[lag:], strict=False)) / lag
+        floored = min(0.0, slow - share * moves) / (share * moves * (lag - 1))
+        squares.append(was + floored)
+
+    assert math.fsum(squares) / len(squares) == pytest.approx(1.0)
 
 
 steps = st.lists(
