@@ -311,6 +311,38 @@ def test_the_commands_of_a_run_at_the_same_times_give_the_same_run(file, tmp_pat
     assert without.decision_hash != first.decision_hash
 
 
+def test_whenever_commands_come_the_journal_holds_what_gives_the_same_run(file, folder, tmp_path, inbox):
+    due = [(25, Command.PAUSE), (40, Command.RESUME), (55, Command.PAUSE)]
+
+    class Sender:
+        """Sends between two steps, at decisions that nobody planned for."""
+
+        interval_s = 0.0
+
+        def on_status(self, status):
+            if due and status.decisions >= due[0][0]:
+                folder.send(OperatorCommand(due.pop(0)[1], 1))
+
+    path = tmp_path / "run.journal"
+    with Journal.create(path, RunHeader.of(compose(file), started_ns=1)) as journal:
+        first = run_plan(
+            compose(file),
+            speed=FAST,
+            journal=journal,
+            commands=inbox(),
+            observer=Sender(),
+            limit_ns=20 * SECOND_NS,
+        )
+
+    with JournalReader(path) as reader:
+        journaled = reader.commands()
+    again = run(file, Scripted(*(SentCommand(0, "", command) for command in journaled)), seconds=20)
+
+    assert [each.command for each in journaled] == [Command.PAUSE, Command.RESUME, Command.PAUSE]
+    assert again.decision_hash == first.decision_hash
+    assert first.status.is_paused
+
+
 def test_a_pause_from_before_the_start_holds_and_no_order_leaves(file, folder, tmp_path, inbox):
     folder.send(OperatorCommand(Command.PAUSE, 1))
     path = tmp_path / "run.journal"
