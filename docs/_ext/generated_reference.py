@@ -78,7 +78,8 @@ def _component(plugin: LoadedPlugin, spec: Any) -> Iterator[str]:
     yield from (f"### `{shown['use']}`", "", shown["summary"], "")
     if shown["description"]:
         yield from (inspect.cleandoc(shown["description"]), "")
-    yield from (f"- {name}: {shown[name]}" for name in ("provides", "needs", "halts", "modes") if name in shown)
+    facts = ("provides", "needs", "halts", "closes", "modes")
+    yield from (f"- {name}: {shown[name]}" for name in facts if name in shown)
     yield from (f"- from: {plugin.distribution} {plugin.version}", "")
     yield from _options(option_fields(spec.options), limits_of(spec))
 

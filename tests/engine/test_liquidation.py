@@ -725,3 +725,52 @@ def test_the_same_events_give_the_same_hash():
 
     assert hashes[0] == hashes[1]
     assert desk.position() == 0
+
+
+_EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["wait", "fill", "expire", "reject", "unknown", "answer", "book", "gap"]), st.integers(1, 12)
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(start=st.integers(1, 40), is_short=st.booleans(), events=_EVENTS)
+def test_whatever_the_venue_does_a_position_is_only_ever_closed(start, is_short, events):
+    """A venue that fills at most what it was asked for, answers late or never, and loses its book now and then."""
+    desk = Desk()
+    desk.quotes[0].size = 0.0
+    desk.book()
+    desk.hold(-start if is_short else start)
+    desk.switches[0].level = int(RiskLevel.LIQUIDATE)
+    resting = {}
+    for kind, number in events:
+        before = desk.position()
+        order, left = next(iter(resting.values()), (None, 0))
+        if kind == "book":
+            desk.book(bid=95 + number % 5, ask=101 + number % 3)
+        elif kind == "gap":
+            desk.engine._markets[0].lose_book()
+        elif order is not None and kind == "fill" and left:
+            lots = min(number, left)
+            desk.fill(order.client_id, order.side, order.price_ticks, lots)
+            resting[order.client_id] = (order, left - lots)
+        elif order is not None and kind in {"expire", "answer"}:
+            request = Request.QUERY if kind == "answer" else Request.STREAM
+            desk.tell(order, OrderStatus.EXPIRED, request, filled_lots=order.size_lots - left)
+            del resting[order.client_id]
+        elif order is not None and kind == "reject" and left == order.size_lots:
+            desk.tell(order, OrderStatus.REJECTED, Request.SUBMIT)
+            del resting[order.client_id]
+        elif order is not None and kind == "unknown":
+            desk.tell(order, OrderStatus.UNKNOWN, Request.SUBMIT)
+
+        for sent in slices(desk.after(number)):
+            # Never beside another order of ours, and never more than there is.
+            assert resting == {}
+            assert sent.size_lots <= abs(desk.position())
+            resting[sent.client_id] = (sent, sent.size_lots)
+
+        after = desk.position()
+        assert 0 <= (-after if is_short else after) <= abs(before)
