@@ -169,10 +169,9 @@ class CommandFolder:
             JournalError: If the folder cannot be written, or what is in it cannot be read.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            lock = _lock(self.path / _LOCK, run_id="")
         except OSError as error:
             raise self._unwritable(error) from error
-        lock = _lock(lambda: JournalLock(self.path / _LOCK, run_id=""))
         try:
             known = self.commands()
             # By the clock, so that numbers grow even after somebody has removed the file.
@@ -317,12 +316,11 @@ class CommandInbox:
         """
         path = folder.path / f"{_PROCESS}{os.getpid()}-{time.time_ns():x}"
         try:
-            folder.path.mkdir(parents=True, exist_ok=True)
             _remove_dead(folder)
+            lock = _lock(path, run_id=run_id)
         except OSError as error:
             msg = f"commands {str(folder.path)!r}: cannot be made: {error.strerror}"
             raise JournalError(msg, hint="put the strategy file in a folder that can be written") from error
-        lock = _lock(lambda: JournalLock(path, run_id=run_id))
         return cls(folder, path, lock, after=after, now_s=now_s)
 
     def take(self, now_ns: int, next_ns: int) -> Sequence[SentCommand]:  # noqa: ARG002 - it always takes effect now
@@ -383,12 +381,19 @@ class CommandInbox:
         return [SentCommand(0, "", OperatorCommand(Command.PAUSE, now_ns, reason=why))]
 
 
-def _lock(acquire: Callable[[], JournalLock]) -> JournalLock:
-    """Return a lock, after a short wait for whoever has it: another sender, or one who looks whether it is held."""
+def _lock(path: Path, *, run_id: str) -> JournalLock:
+    """Return a lock, after a short wait for whoever has it: another sender, or one who looks whether it is held.
+
+    Raises:
+        OSError: If its folder cannot be made.
+        JournalError: If it was not to be had.
+    """
     end_s = time.monotonic() + _LOCK_WAIT_S
     while True:
+        # Each time: a process that ends removes a folder in which nothing is.
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return acquire()
+            return JournalLock(path, run_id=run_id)
         except JournalError:
             if time.monotonic() >= end_s:
                 raise
