@@ -252,6 +252,8 @@ def toxic_flow(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the rule sig
         return RiskVerdict(_ALLOW, bid, bid_size, ask, ask_size, _NONE)
     share = share if share < 1.0 else 1.0
     steps = ceil(share * params.max_widening_bps / params.widening_step_bps - _ROUNDING)
+    if steps == 0:
+        return RiskVerdict(_ALLOW, bid, bid_size, ask, ask_size, _NONE)
     widening_bps = min(steps * params.widening_step_bps, params.max_widening_bps)
     distance = widening_bps / 10_000.0 * mid
     if bid_size > 0.0:

@@ -164,8 +164,11 @@ def test_the_widening_is_the_share_of_the_way_in_whole_steps(situation, soft, ha
         assert verdict.level == RiskLevel.CANCEL_ONLY
         return
     share = 1.0 if math.isnan(vpin) else max(0.0, (vpin - soft) / (hard - soft))
-    whole_steps = next(number for number in range(10_001) if number * step >= share * max_widening * (1 - 1e-9) - 1e-9)
-    distance = min(whole_steps * step, max_widening) / 1e4 * view.mid if share else 0.0
+    steps = share * max_widening / step
+    # A billionth of a step is rounding.
+    whole_steps = math.floor(steps) + (steps - math.floor(steps) > 1e-9)
+    distance = min(whole_steps * step, max_widening) / 1e4 * view.mid
+    assert (verdict.level == RiskLevel.ALLOW) == (whole_steps == 0 or not (quotes.bid_size or quotes.ask_size))
     assert verdict.ask_size == quotes.ask_size
     assert verdict.ask - quotes.ask == pytest.approx(
         distance if quotes.ask_size else 0.0, rel=1e-6, abs=1e-9 * view.ask
