@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import tomli
 
+from mmframe.cli.operate import named_strategy, require_market
 from mmframe.domain.kinds import Mode
 from mmframe.errors import ConfigErrors, UsageError
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Targets", "find_targets"]
 
-_NAME_KEYS = frozenset({"strategy", "strategy.name"})
 _FILES = "*.toml"
 
 
@@ -61,9 +61,9 @@ def find_targets(paths: Sequence[Path], *, symbol: str | None, use: str | None, 
         message = f"{folder}: expected a strategy file, was a folder"
         raise UsageError(message, hint="--all stops every live strategy in it, --venue those of one venue")
     if not is_chosen:
-        strategies = tuple(_named(path) for path in paths)
+        strategies = tuple(named_strategy(path) for path in paths)
         if symbol is not None:
-            _require_market(strategies[0], symbol)
+            require_market(strategies[0], symbol)
         return Targets(strategies, (), is_scope=len(paths) > 1)
     return _chosen(paths, use)
 
@@ -76,7 +76,7 @@ def _chosen(paths: Sequence[Path], use: str | None) -> Targets:
         if path.absolute() in found or not _may_be_strategy(path):
             continue
         try:
-            found[path.absolute()] = _named(path)
+            found[path.absolute()] = named_strategy(path)
         except (ConfigErrors, UsageError) as error:
             unread.append(f"{path}: {error.message}")
     live = {path: venue.use for path, each in found.items() if (venue := each.venue_for(Mode.LIVE)) is not None}
@@ -105,21 +105,5 @@ def _may_be_strategy(path: Path) -> bool:
         return True
 
 
-def _named(path: Path) -> StrategyFile:
-    from mmframe.config.strategy import read_strategy_file
-
-    # What stops the strategy is its name alone; other problems of the file are told where they matter.
-    strategy, problems = read_strategy_file(path)
-    problems.only(_NAME_KEYS.__contains__).raise_if_any()
-    return strategy
-
-
 def _is_at(where: str, use: str | None) -> bool:
     return use is None or where == use or where.startswith(f"{use}/")
-
-
-def _require_market(strategy: StrategyFile, symbol: str) -> None:
-    symbols = [market.table.instrument for market in strategy.markets if market.table.instrument]
-    if symbol not in symbols:
-        message = f"--market: expected one of {', '.join(symbols)}, was {symbol!r}"
-        raise UsageError(message, hint=f"the markets of {strategy.path}")

@@ -27,8 +27,10 @@ __all__ = [
     "give",
     "market_option",
     "mode_option",
+    "named_strategy",
     "problem_lines",
     "read_target",
+    "require_market",
     "told_object",
     "told_status",
     "within_option",
@@ -125,6 +127,33 @@ def within_option(default: str, text: str) -> Callable[[_Function], _Function]:
     )
 
 
+def named_strategy(file: Path) -> StrategyFile:
+    """Return a strategy file as far as it could be read: what stops a strategy is its name alone.
+
+    Other problems of the file are told where they matter.
+
+    Raises:
+        ConfigErrors: If it has no name that can be read.
+    """
+    from mmframe.config.strategy import read_strategy_file
+
+    strategy, problems = read_strategy_file(file)
+    problems.only(_NAME_KEYS.__contains__).raise_if_any()
+    return strategy
+
+
+def require_market(strategy: StrategyFile, symbol: str) -> None:
+    """Check that a strategy has a market.
+
+    Raises:
+        UsageError: If it has none of this name.
+    """
+    symbols = [market.table.instrument for market in strategy.markets if market.table.instrument]
+    if symbol not in symbols:
+        message = f"--market: expected one of {', '.join(symbols)}, was {symbol!r}"
+        raise UsageError(message, hint=f"the markets of {strategy.path}")
+
+
 def read_target(file: Path, symbol: str | None, mode: str | None) -> Target:
     """Find out whom a command is for; without `mode` it is for the runs that are running.
 
@@ -134,16 +163,12 @@ def read_target(file: Path, symbol: str | None, mode: str | None) -> Target:
         ConfigErrors: If the file has no name that can be read.
         UsageError: If it has no such market.
     """
-    from mmframe.config.strategy import read_strategy_file
     from mmframe.runtime.commands import CommandFolder
 
-    strategy, problems = read_strategy_file(file)
-    problems.only(_NAME_KEYS.__contains__).raise_if_any()
+    strategy = named_strategy(file)
     name = strategy.strategy.name
-    symbols = [market.table.instrument for market in strategy.markets if market.table.instrument]
-    if symbol is not None and symbol not in symbols:
-        message = f"--market: expected one of {', '.join(symbols)}, was {symbol!r}"
-        raise UsageError(message, hint=f"the markets of {file}")
+    if symbol is not None:
+        require_market(strategy, symbol)
     if mode is not None:
         return Target(strategy, symbol or "", (Mode(mode),))
     running = tuple(each for each in Mode if CommandFolder.of(file, name, each).listeners())
