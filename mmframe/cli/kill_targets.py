@@ -84,6 +84,7 @@ def _chosen(paths: Sequence[Path], use: str | None) -> Targets:
     if not strategies:
         where = " or ".join(str(path) for path in paths)
         message = f"no strategy in {where} trades live" + (f" on {use!r}" if use is not None else "")
+        message += f"; could not be read: {'; '.join(unread)}" if unread else ""
         venues = ", ".join(sorted(set(live.values())))
         raise UsageError(message, hint=f"venues there: {venues}" if venues else "none has a [venue.live]")
     return Targets(strategies, tuple(unread), is_scope=True)

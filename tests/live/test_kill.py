@@ -337,6 +337,17 @@ def test_a_scope_that_makes_no_sense_stops_nobody(mmframe, exchange, folder, wor
     assert exchange.requests == []
 
 
+def test_a_folder_of_files_that_cannot_be_read_names_them(mmframe, tmp_path):
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "broken.toml").write_text("[strategy\n")
+
+    done = mmframe("kill", "--all", tmp_path / "bad", "--yes")
+
+    assert done.returncode == 2
+    assert "trades live; could not be read: " in done.stderr
+    assert "broken.toml" in done.stderr
+
+
 # One market.
 
 
