@@ -256,8 +256,10 @@ def pause(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the rule signatur
             state[_NUMBER] = float(number)
             state[_PNL] = pnl_quote
             place = int(state[_OPEN])
-            state[_BESTS + place] = max(state[_BESTS + place], pnl_quote)
-            loss_quote = max(state[_EARLIER_BEST], state[_BESTS + place]) - pnl_quote
+            best = state[_BESTS + place]
+            state[_BESTS + place] = best = pnl_quote if pnl_quote > best else best
+            earlier = state[_EARLIER_BEST]
+            loss_quote = (earlier if earlier > best else best) - pnl_quote
             if loss_quote > params.max_loss_quote * keep:
                 is_calm = False
             if loss_quote > params.max_loss_quote:

@@ -239,7 +239,8 @@ def toxic_flow(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the rule sig
             elif vpin < params.hard_vpin * params.keep:
                 state[_IS_VPIN_HARD] = 0.0
             if vpin > params.soft_vpin:
-                share = max(share, (vpin - params.soft_vpin) / (params.hard_vpin - params.soft_vpin))
+                way = (vpin - params.soft_vpin) / (params.hard_vpin - params.soft_vpin)
+                share = way if way > share else share
         elif params.when_unknown == _UNKNOWN_CANCELS:
             return RiskVerdict(_CANCEL_ONLY, bid, 0.0, ask, 0.0, _WARMING_UP)
         elif params.when_unknown == _UNKNOWN_WIDENS:
@@ -254,7 +255,8 @@ def toxic_flow(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the rule sig
     steps = ceil(share * params.max_widening_bps / params.widening_step_bps - _ROUNDING)
     if steps == 0:
         return RiskVerdict(_ALLOW, bid, bid_size, ask, ask_size, _NONE)
-    widening_bps = min(steps * params.widening_step_bps, params.max_widening_bps)
+    widening_bps = steps * params.widening_step_bps
+    widening_bps = widening_bps if widening_bps < params.max_widening_bps else params.max_widening_bps
     distance = widening_bps / 10_000.0 * mid
     if bid_size > 0.0:
         bid -= distance
