@@ -477,8 +477,10 @@ class _Telling:
         code = after.bid_reason if side is Side.BUY else after.ask_reason
         code_before = 0 if before is None else before.bid_reason if side is Side.BUY else before.ask_reason
         is_changed = not _is_same(price_before, price_after) or size_before != size_after
-        # A reason stands until a stage gives another; it is this stage's own when it changed or the quote did.
-        reason = reason_text(code, self._texts) if is_changed or code != code_before else ""
+        # A reason stands until a stage gives another, so one that a stage is handed and hands on says nothing of what
+        # the stage did. Only who takes a quote away always tells why, in a code that may have stood there before.
+        is_removed = price_before is not None and price_after is None
+        reason = reason_text(code, self._texts) if is_removed or code != code_before else ""
         if after.kind is StageKind.RISK and is_changed and after.note:
             reason = self._note_text(after.note)
         bound = after.bid_bound if side is Side.BUY else after.ask_bound
@@ -553,7 +555,8 @@ def _is_binding(stage: StageRecord, changes: Sequence[StageChange]) -> bool:
     if stage.kind is StageKind.ENGINE or stage.level > RiskLevel.ALLOW:
         return True
     return any(
-        change.is_changed and (change.reason_code == Reason.POST_ONLY or change.price_after is None)
+        change.is_changed
+        and (change.price_after is None or (bool(change.reason) and change.reason_code == Reason.POST_ONLY))
         for change in changes
     )
 

@@ -287,6 +287,23 @@ def test_a_person_sees_every_stage_and_what_would_be_sent(invoke, recorded):
     assert "It would send\n  submit ask 0.010 at 60012.0 as mm-asked-0-2" in shown
 
 
+def test_what_moved_a_quote_is_said_of_the_stage_that_gave_the_reason(invoke, changed, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    # The floor moves the ask to 60,060.03; rounding takes it to the grid and hands the reason on.
+    file = changed(
+        'use = "inventory-skew"\nskew_bps = 5', 'use = "fee-floor"\nmaker_fee_bps = 0\nmin_profit_bps = 10.005'
+    )
+
+    shown = invoke("quote", file, *NUMBERS, "--position", "0.01", "--average-price", "60000", "--side", "ask").stdout
+
+    why = "moved out to where closing the position pays for both fees and the profit asked for"
+    assert shown.splitlines()[0] == (
+        f"The ask in BTC/USDT is 0.010 BTC at 60,060.5, 10.08 bps from the mid: optimizer fee-floor moved it: {why}."
+    )
+    (rounding,) = (line for line in shown.splitlines() if line.startswith("3 rounding"))
+    assert why not in rounding
+
+
 @pytest.mark.parametrize(
     ("width", "headings"),
     [

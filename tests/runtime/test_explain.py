@@ -200,6 +200,45 @@ def test_a_quote_moved_back_from_the_touch_is_bound_by_rounding(told):
     assert explanation.sides == ("bid",)
 
 
+def test_a_reason_is_told_by_the_stage_that_gave_it_and_by_none_that_hands_it_on(told):
+    stages = (
+        stage("fixed-spread", (99.951, 0.01), (100.05, 0.01)),
+        stage("floor", (99.931, 0.01), (100.05, 0.01), reasons=(Reason.SPREAD_FLOOR, 0)),
+        stage("lean", (99.921, 0.01), (100.04, 0.01), reasons=(Reason.SPREAD_FLOOR, 0)),
+        stage("rounding", (99.92, 0.01), (100.04, 0.01), kind=StageKind.ROUNDING, reasons=(Reason.SPREAD_FLOOR, 0)),
+    )
+
+    bids = [step.changes[0] for step in told(decision(stages=stages)).stages]
+
+    assert [change.reason for change in bids] == ["", "moved out to the smallest spread allowed", "", ""]
+    assert bids[3].words == "99.921 -> 99.92 (0.1 bps away from the other side)"
+
+
+def test_who_takes_a_quote_away_tells_why_though_the_same_reason_stood_there(told):
+    reasons = (Reason.INVENTORY, 0)
+    stages = (
+        stage("lean", (99.9, 0.01), (100.1, 0.01), reasons=reasons),
+        stage("full", None, (100.1, 0.01), reasons=reasons),
+        stage("rounding", None, (100.1, 0.01), kind=StageKind.ROUNDING, reasons=reasons),
+    )
+
+    bids = [step.changes[0] for step in told(decision(stages=stages, bids=())).stages]
+
+    inventory = "inventory moved or removed this side"
+    assert [change.reason for change in bids] == [inventory, inventory, ""]
+
+
+def test_a_ladder_behind_a_quote_that_was_moved_back_from_the_touch_does_not_bind(told):
+    reasons = (Reason.POST_ONLY, 0)
+    stages = (
+        stage("eager", (100.02, 0.01), (100.1, 0.01)),
+        stage("rounding", (100.0, 0.01), (100.1, 0.01), kind=StageKind.ROUNDING, reasons=reasons),
+        stage("ladder", (100.0, 0.03), (100.1, 0.03), kind=StageKind.LADDER, reasons=reasons),
+    )
+
+    assert [step.is_binding for step in told(decision(stages=stages)).stages] == [False, True, False]
+
+
 def test_a_limit_of_the_gate_is_told_with_its_figures(told):
     capped = stage("gate limits", (99.9, 0.004), None, kind=StageKind.ENGINE, reasons=(0, Reason.POSITION_LIMIT))
     bounds = {
