@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -36,10 +37,24 @@ class PriceTable:
         example="0.50",
     )
 
+    def __attrs_post_init__(self) -> None:
+        if not self.model:
+            msg = "model: expected a model's name, was an empty text"
+            raise DomainError(msg)
+        try:
+            date.fromisoformat(self.effective_from)
+        except ValueError:
+            msg = f"effective_from: expected a date such as '2026-01-01', was {self.effective_from!r}"
+            raise DomainError(msg) from None
+
 
 @attrs.frozen
 class BudgetTable:
-    """`[adviser.budget]`: what asking may cost. When it is spent advice stops, and quoting goes on."""
+    """`[adviser.budget]`: what asking may cost. When it is spent advice stops, and quoting goes on.
+
+    Raises:
+        DomainError: If a cost is limited and no price known, or a model has two prices from one day on.
+    """
 
     max_requests_per_minute: int = option(help="Requests in any minute.", default=6, minimum=1, maximum=600)
     max_tokens_per_day: int | None = option(
@@ -56,6 +71,17 @@ class BudgetTable:
         help="Prices; a model without one is charged the dearest row, and needs none where there is no limit in USD.",
         default=(),
     )
+
+    def __attrs_post_init__(self) -> None:
+        if self.max_cost_usd_per_day is not None and not self.prices:
+            msg = "max_cost_usd_per_day: expected a price beside it in `prices`, was none"
+            hint = 'add a price row such as { model = "gpt-4.1-mini", input_usd = "0.40", output_usd = "1.60" }'
+            raise DomainError(msg, hint=hint)
+        days = [(row.model, date.fromisoformat(row.effective_from)) for row in self.prices]
+        twice = next((row for row in days if days.count(row) > 1), None)
+        if twice is not None:
+            msg = f"prices: expected one price of {twice[0]!r} from {twice[1]} on, was two"
+            raise DomainError(msg)
 
 
 @attrs.frozen
@@ -125,9 +151,9 @@ class AdviserKeys:
     )
     every_s: float = option(help="Time between two questions.", default=60.0, minimum=1.0, maximum=86_400.0, unit="s")
     triggers: tuple[str, ...] = option(
-        help="Asks besides when this happens: `regime-change` (a signal named `condition` takes another value), "
-        "`inventory-band` (the position crosses a quarter of its limit), `spike` (a signal named `spike_flag` or "
-        "`manipulation` goes up).",
+        help="Asks besides when this happens: `regime-change` (a signal named `market_condition` or `condition` takes "
+        "another value), `inventory-band` (the position crosses a quarter of its limit), `spike` (a signal named "
+        "`spike_flag` or `manipulation` goes up).",
         default=(),
         choices=("regime-change", "inventory-band", "spike"),
     )

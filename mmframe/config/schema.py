@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mmframe.config.option_types import field_schema, option_fields, table_schema
-from mmframe.config.strategy import KERNEL_KEYS, SCHEMA_VERSION, STRATEGY_WIDE_LIMITS
+from mmframe.config.strategy import KERNEL_KEYS, PARTS, SCHEMA_VERSION, STRATEGY_WIDE_LIMITS
 from mmframe.config.tables import (
     FaultsTable,
     GateTable,
@@ -185,9 +185,11 @@ def _component(plugin: SchemaPlugin, spec: ComponentSpec) -> dict[str, Any]:
     schema = table_schema(spec.options)
     kernel = KERNEL_KEYS.get(spec.kind)
     kernel_keys = {field.name: field_schema(field) for field in option_fields(kernel)} if kernel is not None else {}
+    parts = {part.value: _reference(part) for part in PARTS.get(spec.kind, ())}
     use = {"enum": _uses(plugin, spec), "description": spec.summary}
-    return {
+    component = {
         **schema,
         "description": f"{spec.summary}\n\n{spec.description}".strip(),
-        "properties": {"use": use, **kernel_keys, **schema["properties"]},
+        "properties": {"use": use, **parts, **kernel_keys, **schema["properties"]},
     }
+    return {**component, "required": [*parts, *schema.get("required", [])]} if parts else component

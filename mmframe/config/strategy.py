@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from mmframe.config.advice_tables import AdviserKeys
 from mmframe.config.durations import duration_ns
 from mmframe.config.locate import KeyPath, format_key
 from mmframe.config.option_types import INVALID, Invalid, Reading, construct, option_fields, read_table, read_values
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KERNEL_KEYS",
     "MARKET_TABLES",
+    "PARTS",
     "SCHEMA_VERSION",
     "STRATEGY_WIDE_LIMITS",
     "TABLES",
@@ -57,8 +59,14 @@ SCHEMA_VERSION = 1
 
 T = TypeVar("T")
 
-KERNEL_KEYS: dict[ComponentKind, type] = {ComponentKind.FEED: FeedKeys, ComponentKind.SIGNAL: SignalKeys}
+KERNEL_KEYS: dict[ComponentKind, type] = {
+    ComponentKind.FEED: FeedKeys,
+    ComponentKind.SIGNAL: SignalKeys,
+    ComponentKind.ADVISER: AdviserKeys,
+}
 """Keys of component tables that belong to the kernel."""
+PARTS: dict[ComponentKind, tuple[ComponentKind, ...]] = {ComponentKind.ADVISER: (ComponentKind.LLM_PROVIDER,)}
+"""Components that stand inside another one's table, each under the name of its kind."""
 
 _LIMIT_TABLES: dict[str, type] = {"ladder": LadderTable, "reconcile": ReconcileTable, "gate": GateTable}
 _CHAINS = (ComponentKind.SIGNAL, ComponentKind.OPTIMIZER, ComponentKind.RISK_CONTROL)
@@ -99,6 +107,7 @@ class ComponentTable:
         kernel: The kernel's keys in the table, parsed; None for kinds without any.
         is_default: The file does not have the table; the kernel adds it.
         key_paths: Places of keys that come from another table than `path`.
+        parts: Components that stand inside this one's table, by kind.
     """
 
     kind: ComponentKind
@@ -108,6 +117,7 @@ class ComponentTable:
     kernel: Any = None
     is_default: bool = False
     key_paths: Mapping[str, KeyPath] = attrs.field(factory=dict)
+    parts: Mapping[ComponentKind, ComponentTable] = attrs.field(factory=dict)
 
     @property
     def key(self) -> str:
@@ -235,7 +245,8 @@ class StrategyFile:
     def kernel_keys(kind: ComponentKind) -> tuple[str, ...]:
         """Return the keys of a kind's table that belong to the kernel."""
         cls = KERNEL_KEYS.get(kind)
-        return () if cls is None else tuple(field.name for field in option_fields(cls))
+        parts = tuple(part.value for part in PARTS.get(kind, ()))
+        return parts if cls is None else (*(field.name for field in option_fields(cls)), *parts)
 
 
 def load_strategy_file(path: Path) -> StrategyFile:
@@ -398,11 +409,36 @@ class _Reader:
             return None
         cls = KERNEL_KEYS.get(kind)
         names = StrategyFile.kernel_keys(kind)
-        kernel = read_table(cls, {key: raw[key] for key in raw if key in names}, path, self.reading) if cls else None
+        own = {key: raw[key] for key in raw if key in names and key not in {part.value for part in PARTS.get(kind, ())}}
+        kernel = read_table(cls, own, path, self.reading) if cls else None
         rest = {key: item for key, item in raw.items() if key != "use" and key not in names}
         return ComponentTable(
-            kind=kind, path=path, use=use, raw=rest, kernel=cls() if cls and kernel is INVALID else kernel
+            kind=kind,
+            path=path,
+            use=use,
+            raw=rest,
+            kernel=cls() if cls and kernel is INVALID else kernel,
+            parts=self.parts(kind, raw, path),
         )
+
+    def parts(self, kind: ComponentKind, raw: Mapping[str, Any], path: KeyPath) -> dict[ComponentKind, ComponentTable]:
+        """Return the components that stand inside a component's table; a missing one is a problem."""
+        found = {}
+        for part in PARTS.get(kind, ()):
+            place: KeyPath = (*path, part.value)
+            if part.value not in raw:
+                hint = f'add `{part.value} = {{ use = "plugin/component", ... }}`'
+                self.problems.add(place, f"missing, expected the {part.value} that is asked", hint=hint)
+                continue
+            table = raw[part.value]
+            if not isinstance(table, dict):
+                expected = f'expected {{ use = "plugin/component", ... }}, was {describe(table)}'
+                self.problems.add(place, expected)
+                continue
+            component = self.component(part, table, place)
+            if component is not None:
+                found[part] = component
+        return found
 
     def single(self, kind: ComponentKind) -> ComponentTable | None:
         if kind.value not in self.raw:

@@ -222,3 +222,5 @@ class AdviceCall(msgspec.Struct, frozen=True, tag="advice_call"):
     """Why it was asked: `period`, or the trigger's name."""
     text_sent: str = ""
     """The prompt, where the strategy file asks for it to be kept."""
+    question_hash: str = ""
+    """SHA-256 of the question without the provider: what a replay with another provider finds the reply by."""

@@ -54,6 +54,7 @@ from mmframe.engine.groups import QuoteGroup
 from mmframe.engine.limits import LimitLog
 from mmframe.engine.liquidation import LiquidationDesk, operator_terms
 from mmframe.engine.market import EngineMarket, SignalFault
+from mmframe.engine.picture import market_picture
 from mmframe.engine.pipeline import StageFault, Targets
 from mmframe.engine.state import EngineState
 from mmframe.errors import DomainError
@@ -61,9 +62,11 @@ from mmframe.errors import DomainError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mmframe.domain.advice import MarketPicture
     from mmframe.domain.liquidation import LiquidationTerms
     from mmframe.domain.market import MarketBatch
     from mmframe.domain.orders import Action, VenueCapabilities
+    from mmframe.domain.views import Inventory, MarketView
     from mmframe.engine.liquidation import Liquidation, Slice
     from mmframe.engine.settings import EngineSettings, MarketPipeline
     from mmframe.engine.state import RestoredRun
@@ -398,6 +401,27 @@ class Engine:
     def book(self, market: int) -> Book:
         """Return the book of a market, for observers; they must not change it."""
         return self._markets[market].book
+
+    def keep_trades(self, market: int, count: int) -> None:
+        """Keep the newest `count` public executions of a market for `picture`; the most that was ever asked for."""
+        each = self._market_of(market)
+        most = max(count, each.tape.maxlen or 0 if each.tape is not None else 0)
+        if most > 0:
+            each.tape = deque(each.tape or (), maxlen=most)
+
+    def picture(self, market: int, *, levels: int, trades: int) -> MarketPicture | None:
+        """Return a market for those who look now and then; None while its book cannot be looked at."""
+        return market_picture(self._market_of(market), levels=levels, trades=trades)
+
+    def last_look(self, market: int) -> tuple[MarketView | None, Inventory | None]:
+        """Return what the stages saw in the last decision of a market."""
+        each = self._market_of(market)
+        return each.last_view, each.last_inventory
+
+    def book_age(self, market: int) -> tuple[int, int]:
+        """Return when the newest message of a market's book was received, and how often the book was lost so far."""
+        each = self._market_of(market)
+        return each.last_book_ns, each.book_losses
 
     def mark_half_ticks(self, market: int) -> int:
         """Return best bid + best ask of a market in ticks; 0 before the first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from collections import deque, namedtuple
 from math import nan
 from typing import TYPE_CHECKING
 
@@ -67,6 +67,8 @@ class EngineMarket:
         limits: Which limits bind.
         fill_listeners: Stages that learn from fills: name, kind, scope of a HALT, and the call.
         settled: Orders and targets of the last reconcile that needed no action: the same again needs none either.
+        book_losses: How often the book was out of sync; one that was asked about and has been lost since is gone.
+        tape: The newest public executions, for those who look now and then; None when nobody does.
     """
 
     __slots__ = (
@@ -91,6 +93,7 @@ class EngineMarket:
         "base_balance",
         "bid_reason",
         "book",
+        "book_losses",
         "book_state",
         "consecutive_faults",
         "due_ns",
@@ -116,12 +119,13 @@ class EngineMarket:
         "risk_level",
         "settled",
         "stale_after_ns",
+        "tape",
         "touch",
         "tracker",
         "truth",
     )
 
-    def __init__(  # noqa: PLR0913 - what one market is made of
+    def __init__(  # noqa: PLR0913, PLR0915 - what one market is made of
         self,
         index: int,
         market: MarketSettings,
@@ -177,6 +181,8 @@ class EngineMarket:
         self.ask_reason = int(Reason.BOOK_UNSYNCED)
         self.risk_level = 0
         self.settled: object = None
+        self.book_losses = 0
+        self.tape: deque[TradeTick] | None = None
         self.last_view: MarketView | None = None
         self.last_inventory: Inventory | None = None
         self._last_book_ns = 0
@@ -200,6 +206,11 @@ class EngineMarket:
     def stale_deadline_ns(self) -> int:
         """Return when the book turns stale if nothing more arrives."""
         return self._last_book_ns + self.stale_after_ns
+
+    @property
+    def last_book_ns(self) -> int:
+        """Return when the newest message of the book was received; 0 before the first."""
+        return self._last_book_ns
 
     @property
     def has_touch(self) -> bool:
@@ -245,6 +256,7 @@ class EngineMarket:
     def lose_book(self) -> None:
         """Take the book as out of sync until the next snapshot."""
         self.book_state = BookState.UNSYNCED
+        self.book_losses += 1
         self.needs_pull = True
 
     def book_reason(self, now_ns: int) -> int:
@@ -357,7 +369,8 @@ class EngineMarket:
                 raise self._signal_fault(on_touch, error) from error
 
     def _on_trades(self, batch: MarketBatch, index: int) -> bool:
-        if not self._trade_signals:
+        tape = self.tape
+        if not self._trade_signals and tape is None:
             return False
         now_ns = batch.receive_ns[index]
         for change in range(batch.offsets[index], batch.offsets[index + 1]):
@@ -367,12 +380,15 @@ class EngineMarket:
                 batch.lots[change] * self._lot,
                 _TAKER_SIGN[batch.sides[change]],
             )
+            if tape is not None:
+                tape.append(trade)
             try:
                 for on_trade in self._trade_signals:
                     on_trade(trade)
             except Exception as error:
                 raise self._signal_fault(on_trade, error) from error
-        return self.book_state is BookState.SYNCED
+        # Whoever only looks now and then makes no decision due.
+        return bool(self._trade_signals) and self.book_state is BookState.SYNCED
 
     def _signal_fault(self, react: object, error: Exception) -> SignalFault:
         name = next(

@@ -17,6 +17,7 @@ from mmframe.plugin.context import BuildContext
 from mmframe.plugin.specs import VenueSpec
 from mmframe.registry.contract import plugin_error
 from mmframe.registry.satisfaction import port_problem
+from mmframe.runtime.plan import AdviserPlan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from mmframe.domain.findings import Finding
     from mmframe.domain.liquidation import LiquidationTerms
     from mmframe.ports import Book, Clock, Feed, Venue
+    from mmframe.registry.advisers import ParsedAdviser
     from mmframe.registry.resolve import ParsedComponent, ParsedMarket, ResolvedStrategy
 
-__all__ = ["Built", "build", "build_feed", "build_venue", "venue_question"]
+__all__ = ["Built", "build", "build_advisers", "build_feed", "build_venue", "venue_question"]
 
 
 @attrs.frozen
@@ -41,6 +43,7 @@ class Built:
     history: Any
     venue: Any
     sinks: tuple[Any, ...]
+    advisers: tuple[AdviserPlan, ...] = ()
 
 
 def build(resolved: ResolvedStrategy, clock: Clock, *, with_sinks: bool) -> Built:
@@ -60,10 +63,24 @@ def build(resolved: ResolvedStrategy, clock: Clock, *, with_sinks: bool) -> Buil
     feed, history, venue = (
         None if source is None else builder.make(source) for source in (resolved.feed, resolved.history, resolved.venue)
     )
+    advisers = tuple(builder.adviser(adviser) for adviser in resolved.advisers)
     resolved.problems.raise_if_any()
     sinks = tuple(builder.make(sink) for sink in resolved.sinks) if with_sinks else ()
     resolved.problems.raise_if_any()
-    return Built(pipelines=pipelines, feed=feed, history=history, venue=venue, sinks=sinks)
+    return Built(pipelines=pipelines, feed=feed, history=history, venue=venue, sinks=sinks, advisers=advisers)
+
+
+def build_advisers(resolved: ResolvedStrategy, clock: Clock) -> tuple[AdviserPlan, ...]:
+    """Build the advisers and their providers alone: to ask a question without a run.
+
+    Raises:
+        ConfigErrors: If one refuses its options.
+        PluginError: If a build function fails or what it returns does not satisfy its port.
+    """
+    builder = _Builder(resolved, clock)
+    advisers = tuple(builder.adviser(adviser) for adviser in resolved.advisers)
+    resolved.problems.raise_if_any()
+    return advisers
 
 
 def build_feed(resolved: ResolvedStrategy, clock: Clock, on_frame: Callable[[int, int, bytes], None]) -> Feed:
@@ -153,6 +170,20 @@ class _Builder:
                 )
                 for name, built, control in zip(control_names, controls, market.risk_controls, strict=False)
             ),
+        )
+
+    def adviser(self, parsed: ParsedAdviser) -> AdviserPlan:
+        """Build an adviser and the provider that it asks; one that fails is None, and its problem is known."""
+        return AdviserPlan(
+            name=parsed.name,
+            key=parsed.component.table.key,
+            adviser=self.make(parsed.component),
+            provider=self.make(parsed.provider),
+            provider_use=parsed.provider.found.use,
+            keys=parsed.keys,
+            markets=tuple(range(len(self._resolved.instruments))),
+            directory=self._resolved.file.directory,
+            seed=self._resolved.seed,
         )
 
     def _terms(self, control: ParsedComponent) -> LiquidationTerms | None:

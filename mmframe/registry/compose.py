@@ -95,6 +95,7 @@ def compose(  # noqa: PLR0913 - one keyword for each thing that the command line
     no_journal: bool = False,
     with_sinks: bool = True,
     options: Mapping[ComponentKind, Mapping[str, Any]] | None = None,
+    advice_from: Path | None = None,
 ) -> Plan:
     """Return the plan of a strategy file: every component built, nothing connected.
 
@@ -112,13 +113,22 @@ def compose(  # noqa: PLR0913 - one keyword for each thing that the command line
         with_sinks: False leaves the sinks away, for a look at the plan that writes nothing.
         options: Values of single options of the feed and of the mode's venue instead of the file's, such as the
             addresses of a local venue.
+        advice_from: A journal, or a file of calls, whose replies every adviser uses instead of asking.
 
     Raises:
         ConfigErrors: With every problem of the file and every plugin that cannot be used.
         PluginError: If the one thing wrong is a plugin.
         UsageError: If `duration` is no length of time.
     """
-    choices = RunChoices(mode=mode, blocked=blocked, duration=duration, seed=seed, run_id=run_id, options=options or {})
+    choices = RunChoices(
+        mode=mode,
+        blocked=blocked,
+        duration=duration,
+        seed=seed,
+        run_id=run_id,
+        options=options or {},
+        advice_from=advice_from,
+    )
     resolved = resolve(path, choices)
     clock = _default_clock(resolved) if clock is None else clock
     built = build(resolved, clock, with_sinks=with_sinks)
@@ -144,6 +154,7 @@ def compose(  # noqa: PLR0913 - one keyword for each thing that the command line
         reasons=_reasons(resolved),
         warnings=resolved.warnings,
         ask_venue=venue_question(resolved, clock),
+        advisers=built.advisers,
     )
 
 

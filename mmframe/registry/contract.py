@@ -7,12 +7,11 @@ import keyword
 import re
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import pluggy
 
 from mmframe.config.option_types import option_fields
 from mmframe.config.problems import nearest_hint
-from mmframe.config.strategy import KERNEL_KEYS
+from mmframe.config.strategy import StrategyFile
 from mmframe.domain.views import Reason
 from mmframe.errors import DomainError, MmframeError, PluginError
 from mmframe.plugin.hooks import MMFRAME_API, PROJECT_NAME, Hooks
@@ -270,8 +269,7 @@ def _options_problems(spec: Any) -> Iterator[tuple[str, str | None]]:
     except DomainError as error:
         yield error.message, error.hint
         return
-    kernel = KERNEL_KEYS.get(spec.kind)
-    reserved = {"use"} | ({field.name for field in attrs.fields(kernel)} if kernel is not None else set())
+    reserved = {"use", *StrategyFile.kernel_keys(spec.kind)}
     for name in sorted(names & reserved):
         yield f"options: {name!r} belongs to the kernel", "give the option another name"
 

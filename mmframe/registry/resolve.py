@@ -23,6 +23,7 @@ from mmframe.errors import DomainError, MmframeError, PluginError, UsageError
 from mmframe.plugin.options import Use
 from mmframe.plugin.plan import ComponentUse, PlanSummary
 from mmframe.plugin.specs import ComponentKind, FeedSpec, SignalSpec, VenueSpec
+from mmframe.registry.advisers import ParsedAdviser, adviser_warnings, check_advisers
 from mmframe.registry.contract import is_signal_name, plugin_error
 from mmframe.registry.instruments import resolve_instruments
 from mmframe.registry.registry import Registry, ResolvedComponent, kind_title
@@ -73,6 +74,7 @@ class RunChoices:
 
     Attributes:
         options: Values of single options of the feed and of the mode's venue, as they could stand in the file.
+        advice_from: A journal, or a file of calls, whose replies every adviser uses instead of asking.
     """
 
     mode: Mode | None = None
@@ -81,6 +83,7 @@ class RunChoices:
     seed: int | None = None
     run_id: str = "0"
     options: Mapping[ComponentKind, Mapping[str, Any]] = attrs.field(factory=dict)
+    advice_from: Path | None = None
 
 
 @attrs.frozen
@@ -137,7 +140,7 @@ class ResolvedStrategy:
     """A strategy whose every part is known and nothing is built.
 
     Attributes:
-        sources: Components that serve all markets: feed or history, venue, sinks.
+        sources: Components that serve all markets: feed or history, venue, advisers with their providers, sinks.
         warnings: What works and is probably not meant.
         unchecked: What the file has for other modes and nobody has looked at.
     """
@@ -157,6 +160,7 @@ class ResolvedStrategy:
     settings: EngineSettings | None
     warnings: tuple[str, ...]
     unchecked: tuple[str, ...] = ()
+    advisers: tuple[ParsedAdviser, ...] = ()
 
     @property
     def is_virtual(self) -> bool:
@@ -167,7 +171,8 @@ class ResolvedStrategy:
     @property
     def sources(self) -> tuple[ParsedComponent, ...]:
         """Return the components that serve all markets."""
-        return tuple(one for one in (self.feed, self.history, self.venue, *self.sinks) if one is not None)
+        asked = [component for adviser in self.advisers for component in (adviser.component, adviser.provider)]
+        return tuple(one for one in (self.feed, self.history, self.venue, *asked, *self.sinks) if one is not None)
 
     def summary(self) -> PlanSummary:
         """Return the strategy as plugins that check it see it."""
@@ -198,7 +203,8 @@ def resolve(path: Path, choices: RunChoices) -> ResolvedStrategy:
     feed, history, venue = resolver.feed(), resolver.history(), resolver.venue()
     markets = tuple(resolver.market(market) for market in file.markets)
     sinks = tuple(sink for sink in map(resolver.parse, file.sinks) if sink is not None)
-    resolver.refuse_advisers()
+    advisers = resolver.advisers(choices.advice_from)
+    check_advisers(advisers, markets, problems)
     grids = resolver.grids(feed, history, venue)
     settings = engine_settings(file, grids, mode=mode, run_id=choices.run_id, problems=problems)
     resolved = ResolvedStrategy(
@@ -215,8 +221,9 @@ def resolve(path: Path, choices: RunChoices) -> ResolvedStrategy:
         sinks=sinks,
         instruments=tuple(grid for grid in grids if grid is not None),
         settings=settings,
-        warnings=tuple(_warnings(file, mode, feed)),
+        warnings=(*_warnings(file, mode, feed), *adviser_warnings(advisers, markets, mode)),
         unchecked=tuple(_unchecked(file, mode)),
+        advisers=advisers,
     )
     if not len(problems):
         _ask_plugins(resolved)
@@ -409,11 +416,13 @@ class _Resolver:
             self._parsed[key] = self._parse(table)
         return self._parsed[key]
 
-    def _parse(self, table: ComponentTable) -> ParsedComponent | None:
+    def _parse(self, table: ComponentTable, *, asks: bool = True) -> ParsedComponent | None:
         found = self._find(table.kind, table.use, table.path)
         if found is None:
             return None
         reading = self._reading(table.kind)
+        if not asks:
+            reading = attrs.evolve(reading, reads_secrets=False)
         options = self._options(found, table.raw, table.path, reading=reading, key_paths=table.key_paths)
         return None if options is INVALID else ParsedComponent(table=table, found=found, options=options)
 
@@ -534,12 +543,18 @@ class _Resolver:
         is_complete = market_data is not None and venue is not None
         return resolve_instruments(self.file.markets, sources, self.problems, is_complete=is_complete)
 
-    def refuse_advisers(self) -> None:
-        """Check advisers as far as possible, and say that nothing would ask them."""
+    def advisers(self, advice_from: Path | None) -> tuple[ParsedAdviser, ...]:
+        """Return the advisers with their providers; a key is read only for one that will be asked something."""
+        found = []
         for table in self.file.advisers:
-            self.parse(table)
-            hint = "remove the table; without it advice is neutral"
-            self.problems.add(table.path, "no driver of this version asks advisers, expected none", hint=hint)
+            keys = table.kernel if advice_from is None else attrs.evolve(table.kernel, replay=advice_from)
+            component = self.parse(table)
+            part = table.parts.get(ComponentKind.LLM_PROVIDER)
+            provider = None if part is None else self._parse(part, asks=keys.replay is None)
+            if component is not None and provider is not None:
+                name = keys.name or component.spec.name
+                found.append(ParsedAdviser(name=name, component=component, provider=provider, keys=keys))
+        return tuple(found)
 
     # Markets
 

@@ -59,8 +59,10 @@ def _protocol_problems(component: Any, port: type) -> Iterator[str]:
 def _method_problems(component: Any, port: type, expected: Any) -> Iterator[str]:
     title = f"{port.__name__}.{expected.__name__}"
     method = getattr(component, expected.__name__, None)
-    parameters = list(inspect.signature(expected).parameters)[1:]
-    call = f"({', '.join(parameters)})"
+    parameters = list(inspect.signature(expected).parameters.values())[1:]
+    by_name = [each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY]
+    by_place = [each.name for each in parameters if each.name not in by_name]
+    call = f"({', '.join([*by_place, *(f'{name}=...' for name in by_name)])})"
     if method is None:
         yield f"{title}{call} is missing"
         return
@@ -77,7 +79,7 @@ def _method_problems(component: Any, port: type, expected: Any) -> Iterator[str]
         # A compiled method without a signature; calling it will tell.
         return
     try:
-        signature.bind(*parameters)
+        signature.bind(*by_place, **dict.fromkeys(by_name))
     except TypeError:
         yield f"{title}: expected to be called with {call}, takes {signature}"
 

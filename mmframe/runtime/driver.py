@@ -39,6 +39,23 @@ class StopRequest:
             self.reason = reason
 
 
+def _require_time_to_ask(plan: Plan, speed: float | None) -> None:
+    """Refuse a run whose time would be over before a model could answer.
+
+    Raises:
+        UsageError: If it is as fast as possible and an adviser of it really asks.
+    """
+    if speed is not None or not plan.is_virtual or not plan.advisers:
+        return
+    from mmframe.runtime.advice.desk import asks_in  # noqa: PLC0415 - loaded where there is an adviser
+
+    asking = asks_in(plan)
+    if asking:
+        names = ", ".join(repr(adviser.name) for adviser in asking)
+        msg = f"speed: expected a finite one, was max: virtual time would be over before a model answers {names}"
+        raise UsageError(msg, hint="use --speed 1, or recorded replies with --advice-from JOURNAL")
+
+
 class RunObserver(Protocol):
     """Looks at a run now and then; never changes it."""
 
@@ -74,7 +91,8 @@ def run_plan(  # noqa: PLR0913 - one keyword for each thing the command line can
         commands: Where operators' commands come from; not looked at by a run that is as fast as possible.
 
     Raises:
-        UsageError: If a speed is not above 0, or asked for on a live feed.
+        UsageError: If a speed is not above 0, or asked for on a live feed, or a model would be asked in a run that is
+            as fast as possible.
         DataError: If recorded data cannot be read; orders are left to the venue's simulation, the journal is whole.
         FeedError: If a live feed gives up; orders are cancelled first, as with every failure of a live run.
         JournalError: If the journal cannot be written; nothing that adds risk has left since.
@@ -82,7 +100,9 @@ def run_plan(  # noqa: PLR0913 - one keyword for each thing the command line can
     if speed is not None and not speed > 0.0:
         msg = f"speed: expected a number above 0, was {speed!r}"
         raise UsageError(msg, hint="use --speed 1 for real time, --speed max for as fast as possible")
+    _require_time_to_ask(plan, speed)
     session = Session(plan, journal=journal, restored=restored)
+    session.open_advice()
     limit = limit_ns if limit_ns is not None else plan.duration_ns
     stop = stop or StopRequest()
     desk = None if commands is None else OperatorDesk(session, commands)

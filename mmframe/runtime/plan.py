@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
+    from mmframe.config.advice_tables import AdviserKeys
     from mmframe.domain.findings import Finding
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.kinds import Mode
     from mmframe.engine.settings import EngineSettings, MarketPipeline
-    from mmframe.ports import Clock, Feed, History, Sink, Venue
+    from mmframe.ports import Adviser, Clock, Feed, History, LLMProvider, Sink, Venue
 
-__all__ = ["RUNS_FOLDER", "HistoryPlan", "JournalPlan", "Plan", "Provenance", "VenuePlan"]
+__all__ = ["RUNS_FOLDER", "AdviserPlan", "HistoryPlan", "JournalPlan", "Plan", "Provenance", "VenuePlan"]
 
 RUNS_FOLDER = "mmframe-runs"
 """The folder beside a strategy file for what its runs leave behind: journals, the kill switch."""
@@ -42,6 +43,31 @@ class JournalPlan:
 
     path: str | None
     records_decisions: bool = True
+
+
+@attrs.frozen
+class AdviserPlan:
+    """One source of advice, built and not connected.
+
+    Attributes:
+        name: What records call it.
+        key: Its place in the strategy file, such as `adviser[0]`.
+        provider_use: `plugin/component` of its provider.
+        keys: When it asks, what an answer may change, and what asking may cost.
+        markets: Indexes of the markets that it advises on.
+        directory: The strategy file's folder, where relative paths start and what outlives a run is kept.
+        seed: Of the streams of chance that belong to it.
+    """
+
+    name: str
+    key: str
+    adviser: Adviser = attrs.field(repr=False)
+    provider: LLMProvider = attrs.field(repr=False)
+    provider_use: str
+    keys: AdviserKeys
+    markets: tuple[int, ...]
+    directory: Path
+    seed: int = 0
 
 
 @attrs.frozen
@@ -86,6 +112,7 @@ class Plan:
     """Texts of the components' own reason codes, from their specs."""
     warnings: tuple[str, ...] = ()
     ask_venue: Callable[[], Awaitable[Sequence[Finding]]] | None = None
+    advisers: tuple[AdviserPlan, ...] = ()
 
 
 @attrs.frozen

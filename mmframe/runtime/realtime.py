@@ -78,6 +78,7 @@ class RealTimeDriver:
         self._next_kill_look_ns = 0
         self._is_feed_over = False
         self._is_venue_over = False
+        self._is_advised = True
         self._decides_once = not session.venue.capabilities.is_virtual
         self._news = anyio.Event()
 
@@ -152,6 +153,7 @@ class RealTimeDriver:
     async def _clean_up(self, reason: str) -> None:
         """Cancel everything and go on until no order of ours is left or the time is up."""
         session = self._session
+        self._is_advised = False
         try:
             session.stop(reason)
         except Exception as error:  # noqa: BLE001 - raised at the end of the run
@@ -174,7 +176,10 @@ class RealTimeDriver:
                 self._desk.apply()
             if session.failure is None:
                 self._take_market()
-            session.advance_to(max(self._clock.now_ns(), session.now_ns))
+            now_ns = max(self._clock.now_ns(), session.now_ns)
+            if self._is_advised and session.failure is None:
+                session.advise(now_ns)
+            session.advance_to(now_ns)
             session.on_venue(session.now_ns)
             if session.engine.wake_ns <= session.now_ns:
                 session.decide(session.now_ns)

@@ -12,6 +12,9 @@ import logging
 import shlex
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
+from mmframe.domain.market import NEVER_NS
 from mmframe.domain.orders import Amend, Fill, OrderUpdate, Replace, Submit
 from mmframe.domain.records import AdviceUpdate, OperatorCommand
 from mmframe.domain.status import RunResult
@@ -24,12 +27,14 @@ from mmframe.runtime.limit_tally import LimitTally
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mmframe.domain.advice import AdviceCall
     from mmframe.domain.market import MarketBatch
     from mmframe.domain.orders import Approved, VenueEvent
     from mmframe.domain.status import RunStatus
     from mmframe.engine.engine import EngineEvent
     from mmframe.engine.state import EngineState, RestoredRun
     from mmframe.ports import Sink
+    from mmframe.runtime.advice.desk import AdviceDesk
     from mmframe.runtime.journal import Journal
     from mmframe.runtime.plan import Plan
 
@@ -56,6 +61,7 @@ class Session:
         now_ns: The time of the last step; 0 before the first.
         started_ns: The time of the first step.
         failure: What ends the run with an error; None while all is well.
+        advice: Where advice enters the run; None without advisers. Opened by `open_advice`.
     """
 
     def __init__(self, plan: Plan, *, journal: Journal | None = None, restored: RestoredRun | None = None) -> None:
@@ -76,10 +82,41 @@ class Session:
         self._live_at_stop: tuple[str, ...] = ()
         self._sink_notes: list[str] = []
         self.failure: Exception | None = None
+        self.advice: AdviceDesk | None = None
         self.now_ns = 0
         self.started_ns = 0
         if restored is not None:
             self.engine.restore(restored)
+
+    def open_advice(self) -> None:
+        """Let the plan's advisers take part; nobody is asked anything before the first step.
+
+        Raises:
+            DataError: If recorded replies cannot be read.
+            JournalError: If they are in a journal that cannot be read.
+        """
+        if self.plan.advisers:
+            from mmframe.runtime.advice.desk import AdviceDesk  # noqa: PLC0415 - loaded where there is an adviser
+
+            self.advice = AdviceDesk(self, self.plan.advisers)
+
+    @property
+    def advice_ns(self) -> int:
+        """Return when advice next wants to be looked at; never without advisers."""
+        return NEVER_NS if self.advice is None else self.advice.wake_ns
+
+    def advise(self, now_ns: int) -> None:
+        """Let advice take effect, and questions be asked, before anything else happens at a new time.
+
+        A time at which something has happened already is none: what came since waits for the next.
+
+        Raises:
+            DataError: If a recorded reply is missing and the strategy file wants that to be an error.
+        """
+        advice = self.advice
+        if advice is not None and now_ns > self.now_ns and advice.is_due(now_ns):
+            self.advance_to(now_ns)
+            advice.step(now_ns)
 
     def on_message(self, batch: MarketBatch, index: int, now_ns: int) -> None:
         """Let one market message take effect: on the book, on our resting orders, on the quotes."""
@@ -110,6 +147,11 @@ class Session:
             if self.journal is not None:
                 self._record(self.journal.on_advice, event)
             self._tell("on_advice", event)
+
+    def on_advice_call(self, call: AdviceCall) -> None:
+        """Record a question to a model and what became of it."""
+        if self.journal is not None:
+            self._record(self.journal.on_advice_call, call)
 
     def on_command(self, command: OperatorCommand, number: int = 0) -> None:
         """Let an operator's command take effect, and record it with what it left in one commit.
@@ -161,7 +203,10 @@ class Session:
 
     def status(self) -> RunStatus:
         """Return the run at this moment, for people."""
-        return self.engine.status(self.now_ns, started_ns=self.started_ns, mode=self.plan.mode.value)
+        status = self.engine.status(self.now_ns, started_ns=self.started_ns, mode=self.plan.mode.value)
+        if self.advice is None:
+            return status
+        return msgspec.structs.replace(status, advice=self.advice.lines(self.now_ns))
 
     def finish(self, ended_because: str) -> RunResult:
         """Close sinks and return the result; the journal gets it and stays open for its owner to close.
@@ -169,6 +214,8 @@ class Session:
         After a failure, or when the journal cannot be written, the caller raises `failure`.
         """
         engine = self.engine
+        if self.advice is not None:
+            self.advice.close(self.now_ns)
         engine.tell_open_limits(self.now_ns)
         self._write_limits()
         for sink in self._sinks:

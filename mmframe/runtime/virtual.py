@@ -133,7 +133,9 @@ class VirtualDriver:
                 # What is due next may be something else now.
                 self._desk.apply()
                 continue
-            if self._speed is None and market_ns == now_ns < venue.next_event_ns and engine.wake_ns >= now_ns:
+            session.advise(now_ns)
+            is_market_next = market_ns == now_ns < venue.next_event_ns and engine.wake_ns >= now_ns
+            if self._speed is None and is_market_next and now_ns < session.advice_ns:
                 self._run_messages(source)
             else:
                 self._step(now_ns, market_ns)
@@ -145,7 +147,7 @@ class VirtualDriver:
     def _run_messages(self, source: _Source) -> None:
         """Apply messages in a row, for as long as nothing else is due before the next one: the hot loop of a replay."""
         session, engine, venue = self._session, self._session.engine, self._session.venue
-        on_message, take, end_ns = session.on_message, source.take, self._end_ns
+        on_message, take, end_ns = session.on_message, source.take, min(self._end_ns, session.advice_ns - 1)
         for _ in range(_CHECK_EVERY):
             now_ns = source.next_ns
             if now_ns > end_ns or venue.next_event_ns <= now_ns or engine.wake_ns < now_ns or engine.is_over:

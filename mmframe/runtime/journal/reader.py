@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from mmframe.domain.advice import AdviceCall
     from mmframe.domain.records import AdviceUpdate, QuoteDecision
     from mmframe.engine.state import EngineState, RestoredRun
     from mmframe.runtime.journal.limits import JournalLimit
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["JournalFill", "JournalIntent", "JournalReader", "JournalRun", "OrderEvent"]
 
+_CALLS_SINCE = 3
+"""The first version of the tables with a record of questions to models."""
 _PAGE = 256
 """Rows read at a time."""
 
@@ -313,6 +316,17 @@ class JournalReader:
             {"market": market, "run": run},
         )
         return tuple(rows.advice_from(body) for (body,) in found)
+
+    def advice_calls(self, *, adviser: str | None = None, run: int | None = None) -> tuple[AdviceCall, ...]:
+        """Return the questions to models, in the order in which their outcomes took effect: of all runs, or of one."""
+        if self._version < _CALLS_SINCE:
+            return ()
+        found = self._all(
+            "SELECT body FROM advice_calls WHERE (:adviser IS NULL OR adviser = :adviser)"
+            " AND (:run IS NULL OR run = :run) ORDER BY position",
+            {"adviser": adviser, "run": run},
+        )
+        return tuple(rows.call_from(body) for (body,) in found)
 
     def commands(self, *, run: int | None = None) -> tuple[OperatorCommand, ...]:
         """Return the operators' orders, in order: of all runs, or of one."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mmframe.domain.advice import AdviceCall
 from mmframe.domain.market import Side
 from mmframe.domain.orders import Action, Fill, OrderState, action_bytes
 from mmframe.domain.records import AdviceUpdate, QuoteDecision
@@ -28,6 +29,8 @@ __all__ = [
     "action_from",
     "advice_from",
     "advice_row",
+    "call_from",
+    "call_row",
     "command_row",
     "decision_from",
     "decision_row",
@@ -49,6 +52,7 @@ _SIDES = {text: side for side, text in _SIDE_TEXTS.items()}
 _encode_blob = msgspec.msgpack.Encoder().encode
 _decode_decision = msgspec.msgpack.Decoder(QuoteDecision).decode
 _decode_advice = msgspec.msgpack.Decoder(AdviceUpdate).decode
+_decode_call = msgspec.msgpack.Decoder(AdviceCall).decode
 _decode_action = msgspec.json.Decoder(Action).decode
 
 ORDER_COLUMNS = ", ".join(JournalOrder.__struct_fields__)
@@ -75,6 +79,11 @@ _INSERT_DECISION = _insert(
     "decisions", "run, sequence, market, now_ns, bid_ticks, ask_ticks, bid_reason, ask_reason, body"
 )
 _INSERT_ADVICE = _insert("advice", "run, market, at_ns, valid_until_ns, source, note, body")
+_INSERT_CALL = _insert(
+    "advice_calls",
+    "run, sequence, adviser, requested_ns, applied_ns, request_hash, model, status, latency_ns, input_tokens,"
+    " output_tokens, cost_usd, verdict, body",
+)
 _INSERT_COMMAND = _insert("commands", "run, at_ns, market, command, reason, number")
 _SET_LIMIT = (
     _insert("limits", "run, market, stage, level, reason, began_ns, ended_ns, decisions, detail")
@@ -191,6 +200,22 @@ def advice_row(run: int, update: AdviceUpdate) -> Row:
 def advice_from(body: bytes) -> AdviceUpdate:
     """Return the advice of a body."""
     return _decode_advice(body)
+
+
+def call_row(run: int, call: AdviceCall) -> Row:
+    """Return the row of a question to a model."""
+    reply = call.reply
+    verdicts = " ".join(sorted({found.verdict.value for found in call.verdicts}))
+    return _INSERT_CALL, (
+        run, call.sequence, call.adviser, call.requested_ns, call.applied_ns, call.request_hash,
+        reply.model or call.model, reply.status.value, reply.latency_ns, reply.usage.input_tokens,
+        reply.usage.output_tokens, str(call.cost_usd), verdicts, _encode_blob(call),
+    )  # fmt: skip
+
+
+def call_from(body: bytes) -> AdviceCall:
+    """Return the call of a body."""
+    return _decode_call(body)
 
 
 def command_row(run: int, command: OperatorCommand, number: int) -> Row:

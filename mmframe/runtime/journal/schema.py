@@ -26,7 +26,7 @@ __all__ = [
 
 APPLICATION_ID = 0x6D6D6A31
 """SQLite's `application_id` of a journal: "mmj1"."""
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """SQLite's `user_version` of the tables below."""
 _FIRST_VERSION = 1
 """The oldest that can be read as it is, and that a run that goes on brings up to date."""
@@ -171,6 +171,24 @@ CREATE TABLE limits (
     UNIQUE (run, market, stage, level, reason, began_ns)
 ) STRICT;
 
+CREATE TABLE advice_calls (
+    position     INTEGER PRIMARY KEY,
+    run          INTEGER NOT NULL,
+    sequence     INTEGER NOT NULL,
+    adviser      TEXT NOT NULL,
+    requested_ns INTEGER NOT NULL,
+    applied_ns   INTEGER NOT NULL,
+    request_hash TEXT NOT NULL,
+    model        TEXT NOT NULL,
+    status       TEXT NOT NULL,
+    latency_ns   INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cost_usd     TEXT NOT NULL,
+    verdict      TEXT NOT NULL,
+    body         BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE state (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     run  INTEGER NOT NULL,
@@ -178,8 +196,12 @@ CREATE TABLE state (
 ) STRICT;
 """
 
-_LIMITS_TABLE = _TABLES[_TABLES.index("CREATE TABLE limits") : _TABLES.index("CREATE TABLE state")]
-_MIGRATIONS = {1: ("ALTER TABLE commands ADD COLUMN number INTEGER NOT NULL DEFAULT 0", _LIMITS_TABLE)}
+_LIMITS_TABLE = _TABLES[_TABLES.index("CREATE TABLE limits") : _TABLES.index("CREATE TABLE advice_calls")]
+_CALLS_TABLE = _TABLES[_TABLES.index("CREATE TABLE advice_calls") : _TABLES.index("CREATE TABLE state")]
+_MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: ("ALTER TABLE commands ADD COLUMN number INTEGER NOT NULL DEFAULT 0", _LIMITS_TABLE),
+    2: (_CALLS_TABLE,),
+}
 """By version: what makes the next one of it."""
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from mmframe.domain.advice import AdviceCall
     from mmframe.domain.orders import Action, Fill, OrderState, OrderUpdate
     from mmframe.domain.records import AdviceUpdate, LimitRecord, OperatorCommand, QuoteDecision
     from mmframe.domain.status import RunResult
@@ -291,6 +292,10 @@ class Journal:
     def on_advice(self, update: AdviceUpdate) -> None:
         """Record advice that came into force."""
         self._wait([rows.advice_row(self.run, update)], update.receive_ns)
+
+    def on_advice_call(self, call: AdviceCall) -> None:
+        """Record a question to a model, its answer and what became of it."""
+        self._wait([rows.call_row(self.run, call)], call.applied_ns)
 
     def on_limit(self, limit: LimitRecord) -> None:
         """Record that a limit began to bind, or how long it did."""
