@@ -626,6 +626,90 @@ _LIVE_VENUE = (
     ),
 )
 
+_LLM_PROVIDER = (
+    Case(
+        "MM-M01",
+        "`body` gives the same bytes for the same question, after a rebuild too, and other bytes for another question.",
+        "A recorded reply is found by the hash of the body; one with a time or a counter in it is never found again.",
+        "Make it from the question and the options alone, keys in one order; put no key, time or id into it.",
+    ),
+    Case(
+        "MM-M02",
+        "One call of `complete` sends one request, whose body is `body`, however the call ends.",
+        "Trying again costs money and time, and only the caller knows whether there is any left.",
+        "Switch the retries of your HTTP client off; send what `body` returned.",
+    ),
+    Case(
+        "MM-M03",
+        "A good answer is OK, with the model's text unchanged, the model that answered and the server's request id.",
+        "Salvage is counted where replies are parsed, and a model that was exchanged behind one name must be seen.",
+        "Hand the text through, whatever it says; read the model from the answer, the id from the headers.",
+    ),
+    Case(
+        "MM-M04",
+        "Usage counts cached tokens as part of the input; what is not told, or cannot be, is estimated from above and "
+        "marked.",
+        "Budgets are kept by it: too little spends money that is not there.",
+        "OpenAI's prompt tokens include cached ones, Anthropic's input tokens do not; check signs and types.",
+    ),
+    Case(
+        "MM-M05",
+        "An answer that is blank, cut by its bound, refused or filtered has its own status and no text.",
+        "Half an answer may parse, and say something else than the whole.",
+        "Look at the reason for the ending before the text.",
+    ),
+    Case(
+        "MM-M06",
+        "An HTTP error has the status that says what to do: change something, find money, wait, or try later.",
+        "A refused key that is tried for ever, or a full stop after one 503, are both outages.",
+        "400, 401, 403, 404, 413, 422: CONFIG. 402 and exhausted quota: QUOTA. 429, 529: RATE_LIMITED. 408, 409, 5xx: "
+        "UNAVAILABLE.",
+    ),
+    Case(
+        "MM-M07",
+        "`retry_after_ns` is what the server asks for, in seconds, milliseconds or as a date.",
+        "A server that is asked too early counts that too.",
+        "Use `mmframe.net.model_api.wait_ns`.",
+    ),
+    Case(
+        "MM-M08",
+        "A server that hangs, or drips blanks, is left after `timeout_s`: UNAVAILABLE, with the worst usage.",
+        "A read timeout starts anew with each byte, and the question may have been answered and billed.",
+        "Put an overall deadline around the call, such as `HttpSession.send(total_s=...)`.",
+    ),
+    Case(
+        "MM-M09",
+        "Whatever else comes back, cut, huge, HTML, deep, an error in a success, ends in a status other than OK.",
+        "An exception would end the thread that asks; an unbounded body would end the process.",
+        "Bound the body, decode strictly, check each type on the way to the text.",
+    ),
+    Case(
+        "MM-M10",
+        "Neither key nor question is in a detail, repr, log record, address or body of another; the key is in no text.",
+        "Logs and journals are sent to people who must not spend the account's money.",
+        "Show the server's code for an error, never its message; reveal the key where the header is made.",
+    ),
+    Case(
+        "MM-M11",
+        "`models` returns what the server lists; without a list it is empty and OK, and a failure is a status.",
+        "`mmframe llm check` asks it first, and must say what is wrong.",
+        "Treat 404 as no list; classify the rest like the answers of `complete`.",
+    ),
+    Case(
+        "MM-M12",
+        "A cancelled call leaves the provider usable, and `aclose` leaves no connection open and no other provider "
+        "without one.",
+        "Advisers come and go with a run; connections that stay are refused by the server one day.",
+        "Count the users of a shared session; close it with the last.",
+    ),
+    Case(
+        "MM-M13",
+        "What a server writes into names and ids is shown short and without control characters.",
+        "It goes to terminals and logs, where an escape sequence is a command.",
+        "Use `mmframe.net.model_api.shown`.",
+    ),
+)
+
 _PLUGIN = (
     Case(
         "MM-P01",
@@ -715,7 +799,7 @@ _PLUGIN = (
 
 CASES: dict[str, Case] = {
     case.id: case
-    for cases in (_PLUGIN, _BOOK, _SIGNAL, _OPTIMIZER, _RISK, _HISTORY, _FEED, _VENUE, _LIVE_VENUE)
+    for cases in (_PLUGIN, _BOOK, _SIGNAL, _OPTIMIZER, _RISK, _HISTORY, _FEED, _VENUE, _LIVE_VENUE, _LLM_PROVIDER)
     for case in cases
 }
 """Every case by id."""
@@ -730,6 +814,7 @@ _GROUPS = (
     ("Feed", "FeedConformance", _FEED),
     ("Venue", "VenueConformance", _VENUE),
     ("Live venue", "LiveVenueConformance", _LIVE_VENUE),
+    ("Model provider", "LLMProviderConformance", _LLM_PROVIDER),
 )
 
 

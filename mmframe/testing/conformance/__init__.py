@@ -4,6 +4,7 @@ from mmframe.testing.conformance.book import BookConformance
 from mmframe.testing.conformance.feed import FeedConformance
 from mmframe.testing.conformance.history import HistoryConformance
 from mmframe.testing.conformance.live_venue import LiveVenueConformance, VenuePeer
+from mmframe.testing.conformance.llm_provider import LLMProviderConformance
 from mmframe.testing.conformance.optimizer import OptimizerConformance
 from mmframe.testing.conformance.plugin import PluginConformance
 from mmframe.testing.conformance.risk import RiskControlConformance
@@ -14,6 +15,7 @@ __all__ = [
     "BookConformance",
     "FeedConformance",
     "HistoryConformance",
+    "LLMProviderConformance",
     "LiveVenueConformance",
     "OptimizerConformance",
     "PluginConformance",

@@ -219,6 +219,8 @@ class OpenAi:
     @staticmethod
     def _usage(asked: Asked, reply: Scripted, text: str) -> dict[str, Any]:
         question = _tokens(asked.system + asked.prompt) + reply.cached_tokens
+        if reply.is_usage_absurd:
+            return {"prompt_tokens": -5, "completion_tokens": "many", "prompt_tokens_details": [1], "cost": "free"}
         return {
             "prompt_tokens": question,
             "completion_tokens": _tokens(text),
@@ -246,8 +248,8 @@ class OpenAi:
     def error(self, status: int, kind: str, message: str, number: int) -> dict[str, Any]:  # noqa: ARG002 - a port
         """Return an error as chat completions has it."""
         named, code = self._ERRORS.get(status, ("server_error", "server_error"))
-        if kind == "quota":
-            named = code = "insufficient_quota"
+        if kind:
+            named = code = "insufficient_quota" if kind == "quota" else kind
         return {"error": {"message": message, "type": named, "param": None, "code": code}}
 
     def rate_headers(self, number: int, *, is_exhausted: bool) -> Sequence[tuple[str, str]]:
@@ -360,6 +362,8 @@ class Anthropic:
 
     @staticmethod
     def _usage(asked: Asked, reply: Scripted, text: str) -> dict[str, Any]:
+        if reply.is_usage_absurd:
+            return {"input_tokens": -5, "output_tokens": "many", "cache_read_input_tokens": 10**30}
         return {
             "input_tokens": _tokens(asked.system + asked.prompt),
             "cache_creation_input_tokens": 0,
@@ -395,6 +399,8 @@ class Anthropic:
     def error(self, status: int, kind: str, message: str, number: int) -> dict[str, Any]:
         """Return an error as the messages API has it."""
         error: dict[str, Any] = {"type": self._ERRORS.get(status, "api_error"), "message": message}
+        if kind and kind != "quota":
+            error["type"] = kind
         if kind == "quota":
             error["details"] = {"error_code": "enforced_spend_limit_reached"}
         return {"type": "error", "error": error, "request_id": f"req_{number:012d}"}

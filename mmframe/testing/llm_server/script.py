@@ -51,13 +51,14 @@ class Scripted:
         ending: `stop`, `length`, `filter`, `refusal`, `tool` or anything else, which is sent as it is.
         content: `text`, `null` or `blank`.
         status: HTTP status; one of an error sends the protocol's error body.
-        error: Kind of the error in the protocol's words; empty for the status's own.
+        error: The word that names the error; `quota` for the protocol's own word for that, empty for the status's own.
         is_error: An error body whatever the status.
         headers: More headers.
         is_exhausted: The rate headers say that no requests are left, for 90 seconds or until 2100.
         body: The whole body, in place of anything else.
         model: The model that answers; None for the one that was asked.
         has_usage: Whether the tokens are told.
+        is_usage_absurd: They are told as numbers that cannot be.
         cached_tokens: Of the question's, so many from a cache.
         words: What the answer's free texts say.
         is_hostile: Text of `INJECTION` in every field that is not read as a number.
@@ -77,6 +78,7 @@ class Scripted:
     body: bytes | None = None
     model: str | None = None
     has_usage: bool = True
+    is_usage_absurd: bool = False
     cached_tokens: int = 0
     words: str = "calm market"
     is_hostile: bool = False
@@ -95,6 +97,7 @@ SCRIPTS: dict[str, Scripted] = {
     "not-json": Scripted(text="The market looks calm to me."),
     "other-model": Scripted(model="another-model-2030-01-01"),
     "no-usage": Scripted(has_usage=False),
+    "absurd-usage": Scripted(is_usage_absurd=True),
     "cached": Scripted(cached_tokens=20),
     "injection": Scripted(is_hostile=True),
     "injection-error": Scripted(is_hostile=True, status=400),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 from collections import Counter, deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -267,8 +268,7 @@ class _Handler(BaseHTTPRequestHandler):
             *dialect.rate_headers(number, is_exhausted=reply.is_exhausted),
         ]
         if reply.fault is Fault.HANG:
-            owner.stopping.wait()
-            self.close_connection = True
+            self._hang()
         elif owner.keys and dialect.key(headers) not in owner.keys:
             self._refuse(dialect, 401, "Incorrect API key provided: " + dialect.key(headers), shared, number)
         elif reply.body is not None:
@@ -297,7 +297,7 @@ class _Handler(BaseHTTPRequestHandler):
             if request.path.rstrip("/") != "/v1/models":
                 self._refuse(dialect, 404, "unknown path", headers, number)
                 return
-            self._send(200, dialect.models(owner.models), headers)
+            self._finish_with(reply.fault, json.dumps(dialect.models(owner.models)).encode(), headers)
             return
         if request.path not in {"/v1/chat/completions", "/v1/messages"}:
             self._refuse(dialect, 404, "unknown path", headers, number)
@@ -311,10 +311,21 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(dialect.events(asked, reply, text, number), headers)
             return
         body = json.dumps(dialect.answer(asked, reply, text, number)).encode()
-        if reply.fault is Fault.NONE:
+        self._finish_with(reply.fault, body, headers)
+
+    def _hang(self) -> None:
+        """Say nothing until the client has gone or the server stops."""
+        self.close_connection = True
+        while not self.server.owner.stopping.wait(_BLANK_INTERVAL_S):
+            is_readable = bool(select.select([self.connection], [], [], 0)[0])
+            if is_readable and not self.connection.recv(1, socket.MSG_PEEK):
+                return
+
+    def _finish_with(self, fault: Fault, body: bytes, headers: list[tuple[str, str]]) -> None:
+        if fault is Fault.NONE:
             self._send(200, body, headers)
         else:
-            self._break(reply.fault, body, headers)
+            self._break(fault, body, headers)
 
     def _break(self, fault: Fault, body: bytes, headers: list[tuple[str, str]]) -> None:
         self.close_connection = True

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["error_status", "messages_body", "read_message", "read_usage"]
 
-_SPEND_LIMIT = "enforced_spend_limit_reached"
+_SPEND_LIMIT = "_spend_limit_reached"
 _TOO_MANY_REQUESTS = 429
 _HTTP_STATUS = {
     "invalid_request_error": 400,
@@ -97,13 +97,12 @@ def read_message(document: Mapping[str, Any], body: bytes, *, uses_tool: bool) -
         blocks = msgspec.json.decode(body, type=_Blocks).content
     except (ValueError, RecursionError):
         return ReplyStatus.UNREADABLE, "", "the answer's content is no list of blocks"
+    inputs = [bytes(block.input) for block in blocks if block.type == "tool_use"]
+    text = "".join(block.text or "" for block in blocks if block.type == "text")
+    if uses_tool and (len(inputs) > 1 or (not inputs and text.strip())):
+        return ReplyStatus.UNREADABLE, "", f"the tool was used {len(inputs)} times, expected once"
     if uses_tool:
-        inputs = [bytes(block.input) for block in blocks if block.type == "tool_use"]
-        if len(inputs) != 1:
-            return ReplyStatus.UNREADABLE, "", f"the tool was used {len(inputs)} times, expected once"
-        text = inputs[0].decode("utf-8", "replace")
-    else:
-        text = "".join(block.text or "" for block in blocks if block.type == "text")
+        text = b"".join(inputs).decode("utf-8", "replace")
     if not text.strip():
         return ReplyStatus.BLANK, "", "the answer is blank"
     return ReplyStatus.OK, text, ""
@@ -125,7 +124,8 @@ def error_status(http_status: int, document: Mapping[str, Any], status: ReplySta
             return None
         http_status, status = kind_status, status_of(kind_status)
     details = error.get("details") if isinstance(error, dict) else None
-    is_capped = isinstance(details, dict) and details.get("error_code") == _SPEND_LIMIT
+    code = details.get("error_code") if isinstance(details, dict) else None
+    is_capped = isinstance(code, str) and code.endswith(_SPEND_LIMIT)
     return ReplyStatus.QUOTA if is_capped and http_status == _TOO_MANY_REQUESTS else status
 
 
