@@ -901,7 +901,7 @@ class Engine:
         """Close positions on a person's word, also what a pause holds up; nothing is sent once it is killed."""
         is_all = event.market == ALL_MARKETS
         markets = self._markets if is_all else (self._market_of(event.market),)
-        if self.is_killed or any(market.is_killed for market in markets):
+        if self.is_killed or all(market.is_killed for market in markets):
             return
         self.is_paused = False
         for market in markets:

@@ -48,6 +48,8 @@ _SLICE_STAGE = f"{LIQUIDATION_STAGE} slice"
 _WAIT_STAGE = f"{LIQUIDATION_STAGE} wait"
 
 _BPS = 10_000
+_SHARE_OF_LOT = 1e-6
+"""What a balance as a float may be off by: 0.3 / 0.1 is 2.9999999999999996."""
 _LIQUIDATE = int(RiskLevel.LIQUIDATE)
 _LIQUIDATING = int(Reason.LIQUIDATING)
 
@@ -258,6 +260,8 @@ class LiquidationDesk:
         """
         is_all = terms.scope is Scope.STRATEGY or market == ALL_MARKETS
         indices = set(range(len(self._markets))) if is_all else {market}
+        # What the operator killed is not traded any more, by whatever.
+        indices -= {index for index in indices if self._markets[index].is_killed}
         if not terms.is_latched:
             # What is halted, or closed because of a halt, is not for it to trade.
             indices -= {index for index in indices if index in self.markets or self._markets[index].halt_reason}
@@ -404,9 +408,17 @@ class LiquidationDesk:
     def _aim(self, liquidation: Liquidation, market: EngineMarket, position_lots: int) -> int:
         return aim_lots(position_lots, self._targets_lots[market.index], liquidation.terms.close_to)
 
-    def _to_close(self, liquidation: Liquidation, market: EngineMarket) -> int:
+    def _rest(self, liquidation: Liquidation, market: EngineMarket) -> int:
+        """Return how much lies between the position and where it is to end, in lots."""
         position = market.ledger.position_lots
         return abs(position - self._aim(liquidation, market, position))
+
+    def _to_close(self, liquidation: Liquidation, market: EngineMarket) -> int:
+        """Return how much of it can be closed, in lots: where fees were taken from what was bought, less is there."""
+        rest, held = self._rest(liquidation, market), market.base_balance
+        if math.isnan(held) or market.ledger.position_lots < 0:
+            return rest
+        return min(rest, max(0, math.floor(held / market.instrument.lot + _SHARE_OF_LOT)))
 
     def _start_lots(self, liquidation: Liquidation, market: EngineMarket) -> int:
         start = liquidation.markets[market.index].start_lots
@@ -461,12 +473,16 @@ class LiquidationDesk:
         for index, each in liquidation.markets.items():
             market = self._markets[index]
             start = market.instrument.size(each.start_lots)
-            to_close = self._to_close(liquidation, market)
-            is_dust = to_close and self._is_closed(liquidation, market)
+            rest = self._rest(liquidation, market)
+            why = ""
+            if rest and rest > self._to_close(liquidation, market):
+                why = ", the account holds no more to close"
+            elif rest and self._is_closed(liquidation, market):
+                why = ", the rest is below the smallest order"
             plural = "" if each.slices == 1 else "s"
             texts.append(
                 f"{market.instrument.symbol} {start} -> {market.instrument.size(market.ledger.position_lots)} in "
-                f"{each.slices} slice{plural}{', the rest is below the smallest order' if is_dust else ''}"
+                f"{each.slices} slice{plural}{why}"
             )
         return "; ".join(texts)
 

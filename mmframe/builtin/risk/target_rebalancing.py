@@ -59,13 +59,6 @@ class TargetRebalancingOptions:
         above=0.0,
         maximum=5_000.0,
     )
-    max_duration_s: float = option(
-        help="Time after which it is given up and the market is quoted again.",
-        default=120.0,
-        unit="s",
-        above=0.0,
-        maximum=86_400.0,
-    )
 
     def __attrs_post_init__(self) -> None:
         if not self.taker:
@@ -113,7 +106,7 @@ def _terms(options: TargetRebalancingOptions) -> LiquidationTerms:
         slice_share=options.slice_share,
         interval_ns=round(options.interval_s * _SECOND_NS),
         price_cap_bps=options.price_cap_bps,
-        max_duration_ns=round(options.max_duration_s * _SECOND_NS),
+        max_duration_ns=None,
         scope=Scope.MARKET,
         close_to=CloseTo.TARGET,
         is_latched=False,
@@ -129,8 +122,9 @@ TARGET_REBALANCING = RiskControlSpec(
 
 The target is the market's target_position. Every interval_s one immediate order closes max(smallest order,
 slice_share x excess at the start), never more than the excess, within price_cap_bps of the mid. It passes the gate as
-reduce-only. When the position is at its target (or the rest is below the smallest order), or after max_duration_s, the
-market is quoted again; nothing is halted. A halt, for whatever reason, ends it.
+reduce-only. When the position is at its target, or the rest is below the smallest order, the market is quoted again;
+nothing is halted. Until then it is not quoted, also while it waits for a touch within the cap: leave price_cap_bps room
+for the market's spread. A halt, for whatever reason, ends it.
 
 It only reduces: a position that is too small, or on the other side of a target, is left to the quotes. Taking costs
 half the spread and the taker fee each time, so `taker = true` has to be said; the optimizers `inventory-skew` and
