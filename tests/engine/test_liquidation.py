@@ -14,6 +14,7 @@ from mmframe.domain.liquidation import CloseTo, LiquidationTerms
 from mmframe.domain.market import Side
 from mmframe.domain.orders import (
     ALL_MARKETS,
+    BalanceUpdate,
     Cancel,
     Fill,
     OrderStatus,
@@ -774,3 +775,34 @@ def test_whatever_the_venue_does_a_position_is_only_ever_closed(start, is_short,
 
         after = desk.position()
         assert 0 <= (-after if is_short else after) <= abs(before)
+
+
+def test_no_more_is_sold_than_the_account_holds():
+    desk, order = closing(30)
+    desk.end(order)
+    # Fees were taken from what was bought: 26 of the 27 that are left by the fills are there.
+    desk.engine.handle(BalanceUpdate("BTC", Decimal("25.9999999"), Decimal(0), desk.now_ns))
+    for _ in range(9):
+        for sent in slices(desk.after(5)):
+            held = desk.engine.balances["BTC"].free
+            desk.end(sent)
+            desk.engine.handle(BalanceUpdate("BTC", held - sent.size_lots, Decimal(0), desk.now_ns))
+    desk.after(5)
+
+    assert desk.position() == 1
+    assert desk.engine.is_over
+    assert "BTC/USDT 30 -> 1 in 10 slices, the account holds no more to close" in desk.engine.halt_reason
+
+
+def test_a_market_that_was_killed_does_not_keep_the_others_from_being_closed():
+    desk = Desk((GRID, OTHER_GRID))
+    for market, quotes in enumerate(desk.quotes):
+        quotes.size = 0.0
+        desk.book(market)
+        desk.hold(10, market=market)
+    desk.command(Command.KILL, market=0)
+
+    sent = slices(desk.command(Command.LIQUIDATE))
+    sent += slices(desk.after(5))
+
+    assert {order.market for order in sent} == {1}
