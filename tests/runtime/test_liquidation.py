@@ -160,6 +160,29 @@ def test_a_control_that_never_bites_changes_nothing(write, tmp_path):
     assert guarded.decision_hash == plain.decision_hash
 
 
+def test_an_excess_is_taken_back_to_the_target_and_quoting_goes_on(write, tmp_path):
+    file, path = write(loss_bps=99_999), tmp_path / "a.journal"
+    text = file.read_text().replace('order_size = "0.05"', 'order_size = "0.05"\ntarget_position = "0.02"')
+    rebalancing = '[[risk]]\nuse = "target-rebalancing"\nband = "0.06"\ntaker = true\ninterval_s = 0.5\n'
+    file.write_text(text + rebalancing + "price_cap_bps = 50\n")
+
+    result, intents = recorded(file, path, limit_ns=60 * SECOND_NS)
+
+    kinds = [each.action for each in intents if isinstance(each.action, Submit)]
+    first = kinds.index(slices(intents)[0])
+    assert any(order.is_post_only for order in kinds[first:])
+    assert (result.ended_because, result.status.is_halted) == ("duration", False)
+    lot = Decimal("0.0001")
+    with JournalReader(path) as reader:
+        told = [each.detail for each in reader.limits() if each.stage == "liquidation"]
+        grids = reader.run().header.instruments
+    assert grids[0].lot_size == lot
+    # One that begins above the target ends at it, one that begins short ends flat.
+    done = [text.rpartition(" -> ")[2].split(" ")[0] for text in told if "; done: " in text]
+    assert done
+    assert {Decimal(each) for each in done} <= {Decimal("0.02"), Decimal(0)}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 @pytest.mark.parametrize("release", [(), ("--for", "10m")], ids=["to its end", "for a time"])
