@@ -45,7 +45,8 @@ Examples:
   mmframe run strategy.toml --resume PATH        go on with the orders, position and profit of a journal
 
 A run that was halted or killed stays so when it is resumed, until --release-halt says that somebody has looked into it.
-A limit that is still broken, such as the loss of the day, halts it again.
+A limit that is still broken, such as the loss of the day, halts it again. One that was closing its positions goes on
+with it, and needs no release for that.
 
 A live run is examined before anything starts, as `mmframe doctor` does, and refused when anything failed or while its
 kill switch is set (`mmframe kill`).
