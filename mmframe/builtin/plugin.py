@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mmframe.errors import ConfigError
-    from mmframe.plugin import BookSpec, FeedSpec, OptimizerSpec, RiskControlSpec, SignalSpec, SinkSpec, VenueSpec
+    from mmframe.plugin import (
+        AdviserSpec,
+        BookSpec,
+        FeedSpec,
+        OptimizerSpec,
+        RiskControlSpec,
+        SignalSpec,
+        SinkSpec,
+        VenueSpec,
+    )
     from mmframe.plugin.plan import PlanSummary
 
 __all__ = ["MMFRAME_API"]
@@ -69,6 +78,14 @@ def mmframe_register_venues() -> Iterable[VenueSpec]:
     from mmframe.builtin import exchange, simulated
 
     return (*exchange.VENUES, *simulated.VENUES)
+
+
+@hookimpl
+def mmframe_register_advisers() -> Iterable[AdviserSpec]:
+    """Return the built-in advisers."""
+    from mmframe.builtin.advisers import ADVISERS
+
+    return ADVISERS
 
 
 @hookimpl
