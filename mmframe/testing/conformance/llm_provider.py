@@ -209,6 +209,8 @@ class LLMProviderConformance(ComponentConformance):
                 expect("MM-M09", is_safe, was=f"{name}: {reply}", expected="another status than OK, and no text")
             reply = await rig.ask("MM-M09", "valid")
             expect("MM-M09", reply.status is ReplyStatus.OK, was=reply, expected="OK after all of them")
+            is_bounded = rig.server.huge_reads == 0
+            expect("MM-M09", is_bounded, was="64 MiB read to the end", expected="a bound of the body")
 
         self._play(play)
 

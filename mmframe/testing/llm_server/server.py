@@ -97,6 +97,8 @@ class LlmServer:
         self.delay_s = delay_s
         self.default = scripted(default)
         self.stopping = Event()
+        self.huge_reads = 0
+        """How often an answer of 64 MiB was taken to its end."""
         self._lock = Lock()
         self._script: deque[Scripted] = deque()
         self._seen: deque[SeenRequest] = deque(maxlen=_SEEN_MAX)
@@ -336,6 +338,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._head(200, [*headers, ("Content-Length", str(_HUGE_BYTES))])
             for _ in range(_HUGE_BYTES // 65_536):
                 self.wfile.write(b" " * 65_536)
+            self.server.owner.huge_reads += 1
         else:
             self._head(200, [*headers, ("Transfer-Encoding", "chunked")])
             sent = 0
