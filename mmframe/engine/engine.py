@@ -983,7 +983,8 @@ class Engine:
         wake_ns = NEVER_NS
         for market in self._markets:
             wake_ns = min(wake_ns, market.due_ns, market.tracker.deadline_ns, market.truth.wake_ns)
-        self.wake_ns = min(wake_ns, self._desk.wake_ns) if self._desk.active else wake_ns
+        is_closing = self._desk.active and not self.is_stopping
+        self.wake_ns = min(wake_ns, self._desk.wake_ns) if is_closing else wake_ns
 
     def _begin_day(self, day: int) -> None:
         self._day = day
