@@ -806,3 +806,14 @@ def test_a_market_that_was_killed_does_not_keep_the_others_from_being_closed():
     sent += slices(desk.after(5))
 
     assert {order.market for order in sent} == {1}
+
+
+def test_a_run_that_ends_is_not_woken_for_it_and_keeps_it_for_the_next_one():
+    desk, order = closing(terms=msgspec.structs.replace(TERMS, max_duration_ns=2 * SECOND_NS))
+    desk.engine.stop(desk.now_ns, "interrupted")
+
+    assert slices(desk.after(3)) == []
+    assert desk.engine.wake_ns > desk.now_ns
+    desk.end(order)
+    assert slices(desk.after(10)) == []
+    assert len(desk.engine.state().liquidations) == 1
