@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, log1p, nan
+from math import inf, log1p, nan, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
@@ -226,15 +226,17 @@ def infinite_horizon(  # noqa: C901, PLR0911, PLR0912, PLR0913, PLR0915, PLR0917
         if not 1e-300 < variance < inf:
             return QuoteProposal(nan, 0.0, nan, 0.0, SPREAD_BOUND, SPREAD_BOUND)
         room = 2.0 * params.discount_per_s / variance
-    room -= orders * orders
-    down = -2.0
-    up = -2.0
-    if room > 0.0:
-        down = (-1.0 - 2.0 * orders) / room
-        up = (1.0 - 2.0 * orders) / room
-    # A reservation price exists while its fraction is above -1: beyond, no price makes up for the risk.
-    has_bid = -1.0 < down < inf and orders + 1.0 <= params.max_orders + _WHOLE
-    has_ask = -1.0 < up < inf and orders - 1.0 >= -params.max_orders - _WHOLE
+    # From this inventory on no reservation price to buy exists: the paper's limit, held within max_orders. The side
+    # that reduces keeps the price that it has there, or a position beyond it could never be brought back.
+    limit = sqrt(room) - 1.0
+    limit = limit if limit > 0.0 else 0.0
+    limit = limit if limit < params.max_orders else params.max_orders
+    held = limit if orders > limit else -limit if orders < -limit else orders
+    room -= held * held
+    down = (-1.0 - 2.0 * held) / room
+    up = (1.0 - 2.0 * held) / room
+    has_bid = -1.0 < down < inf and orders < limit and orders + 1.0 <= params.max_orders + _WHOLE
+    has_ask = -1.0 < up < inf and orders > -limit and orders - 1.0 >= -params.max_orders - _WHOLE
     ratio = aversion / decay
     liquidity = (log1p(ratio) / ratio if ratio > _TINY else 1.0 - ratio / 2.0) / decay + params.cost * mid
     reservation_bid = log1p(down) / aversion if -1.0 < down < inf else nan
@@ -314,6 +316,8 @@ set; sigma then cancels:
     ask = mid + ln(1 + (1 - 2 n) / D) / g + ln(1 + g / k) / g + cost
 
 The paper gives these reservation prices; that the quotes stand at the finite horizon's distance from them is ours.
+From |n| = sqrt(2 omega) / (g sigma) - 1 on, max_orders unless discount_per_s is set, it has no price for the side that
+adds: INVENTORY. The side that reduces is quoted as at that n, however much more is held.
 
 inventory_std_orders = S instead of gamma: with a shift of c for each order held, the inventory settles at a standard
 deviation of 1 / sqrt(2 k c), so c = 1 / (2 k S^2) and g = c / (sigma^2 x horizon_s). It then holds at any volatility;

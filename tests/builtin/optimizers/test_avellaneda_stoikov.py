@@ -99,15 +99,26 @@ def test_a_discount_of_its_own_brings_the_volatility_back_in():
     assert wild.ask < calm.ask
 
 
-def test_without_room_under_the_discount_there_is_no_price():
-    was = infinite(5.0, 0.5, discount_per_s=1.0)
+def test_beyond_the_papers_limit_the_side_that_reduces_is_quoted_as_at_the_limit():
+    # sqrt(2 omega) / (g sigma) = 4, so no price to buy exists from 3 orders on, nor to sell from -3.
+    options = {"discount_per_s": (4.0 * 5.0 * 0.02) ** 2 / 2.0}
+    ask = math.log(1.0 + (1.0 - 2.0 * 3.0) / (4.0**2 - 3.0**2)) / 5.0
 
-    assert (was.bid_size, was.ask_size, was.bid_reason, was.ask_reason) == (
-        0.0,
-        0.0,
-        Reason.INVENTORY,
-        Reason.INVENTORY,
-    )
+    for position in (3.0, 3.5, 4.0, 50.0):
+        long, short = infinite(position, **options), infinite(-position, **options)
+
+        assert (long.bid_size, long.bid_reason, long.ask_size) == (0.0, Reason.INVENTORY, 1.0)
+        assert long.ask == pytest.approx(100.0 + ask + liquidity_half_spread(5.0, 50.0))
+        assert (short.ask_size, short.ask_reason, short.bid_size) == (0.0, Reason.INVENTORY, 1.0)
+    assert infinite(2.9, **options).bid_size == 1.0
+
+
+def test_without_room_under_the_discount_only_what_reduces_has_a_price():
+    flat, long = infinite(0.0, 0.5, discount_per_s=1.0), infinite(5.0, 0.5, discount_per_s=1.0)
+
+    absent = (0.0, Reason.INVENTORY)
+    assert [(flat.bid_size, flat.bid_reason), (flat.ask_size, flat.ask_reason)] == [absent, absent]
+    assert [(long.bid_size, long.bid_reason), (long.ask_size, long.ask_reason)] == [absent, (1.0, 0)]
 
 
 @pytest.mark.parametrize("horizon", ["rolling", "session", "infinite"])
@@ -116,9 +127,11 @@ def test_without_room_under_the_discount_there_is_no_price():
 )
 def test_a_fill_beyond_the_largest_inventory_is_not_asked_for(horizon, position, absent):
     was = quotes(position, max_orders=2, horizon=horizon)._asdict()
+    reducing = "ask" if absent == "bid" else "bid"
 
     assert (was[f"{absent}_size"], was[f"{absent}_reason"]) == (0.0, Reason.INVENTORY)
     assert math.isnan(was[absent])
+    assert was[f"{reducing}_size"] == 1.0
 
 
 def test_the_last_order_within_the_largest_inventory_is_asked_for():
