@@ -6,7 +6,7 @@ server answered, the request certainly never left, or nobody knows.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -266,9 +266,15 @@ class _ExactUrl(httpx.URL):
         return self._target
 
 
+@cache
+def _usual_ssl_context() -> ssl.SSLContext:
+    # Shared by all sessions: to read the certificates takes tens of milliseconds, in which nothing else runs.
+    return httpx.create_ssl_context(trust_env=False)
+
+
 def _client(limits: HttpLimits, proxy: str | None, ssl_context: ssl.SSLContext | None) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        verify=ssl_context if ssl_context is not None else True,
+        verify=ssl_context if ssl_context is not None else _usual_ssl_context(),
         proxy=proxy,
         trust_env=False,
         follow_redirects=False,
