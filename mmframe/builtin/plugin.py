@@ -100,6 +100,7 @@ def mmframe_register_sinks() -> Iterable[SinkSpec]:
 def mmframe_check_plan(plan: PlanSummary) -> Iterable[ConfigError]:
     """Return what is wrong with how the strategy combines built-in components."""
     from mmframe.builtin import exchange
-    from mmframe.builtin.optimizers import check
+    from mmframe.builtin.advisers import check as advisers
+    from mmframe.builtin.optimizers import check as optimizers
 
-    return (*exchange.check_plan(plan), *check.check_plan(plan))
+    return (*exchange.check_plan(plan), *optimizers.check_plan(plan), *advisers.check_plan(plan))

@@ -25,6 +25,7 @@ __all__ = [
     "ChoiceField",
     "Fault",
     "FlagField",
+    "FoundValue",
     "NumberField",
     "Reading",
     "ReplyField",
@@ -73,13 +74,14 @@ class Reading(NamedTuple):
     """The object stood in a fence or in prose."""
 
 
-class _Unread(NamedTuple):
+class FoundValue(NamedTuple):
     """A JSON value as it was found, for a field to judge."""
 
     value: Any
     path: str
 
     def fault(self, verdict: AdviceVerdict, expected: str) -> Fault:
+        """Return that it is not what was expected."""
         return Fault(verdict, self.path, _quoted(self.value), expected)
 
 
@@ -129,7 +131,7 @@ class NumberField:
         """Return the example as it stands in a reply."""
         return _plain(self.example)
 
-    def read(self, found: _Unread) -> float | Fault:
+    def read(self, found: FoundValue) -> float | Fault:
         """Return the number, or why it is none."""
         value = found.value
         if isinstance(value, bool) or not isinstance(value, float):
@@ -180,7 +182,7 @@ class ChoiceField:
         """Return the example as it stands in a reply."""
         return self.example
 
-    def read(self, found: _Unread) -> str | Fault:
+    def read(self, found: FoundValue) -> str | Fault:
         """Return the word, or why it is none."""
         if not isinstance(found.value, str):
             return found.fault(AdviceVerdict.WRONG_TYPE, self.expected)
@@ -222,7 +224,7 @@ class FlagField:
         """Return the example as it stands in a reply."""
         return self.example
 
-    def read(self, found: _Unread) -> bool | Fault:
+    def read(self, found: FoundValue) -> bool | Fault:
         """Return the flag, or why it is none."""
         return found.value if isinstance(found.value, bool) else found.fault(AdviceVerdict.WRONG_TYPE, self.expected)
 
@@ -268,7 +270,7 @@ class TextField:
         """Return the example as it stands in a reply."""
         return self.example
 
-    def read(self, found: _Unread) -> str | Fault:
+    def read(self, found: FoundValue) -> str | Fault:
         """Return the text, clean and cut, or why it is none."""
         if not isinstance(found.value, str):
             return found.fault(AdviceVerdict.WRONG_TYPE, self.expected)
@@ -358,7 +360,7 @@ class ReplySchema:
         if len(values) > 1:
             return Fault(AdviceVerdict.DUPLICATE_KEY, key, f"{len(values)} of them", "it once")
         if not isinstance(values[0], _Pairs):
-            return _Unread(values[0], key).fault(AdviceVerdict.WRONG_TYPE, "an object")
+            return FoundValue(values[0], key).fault(AdviceVerdict.WRONG_TYPE, "an object")
         return self._fields(key, values[0])
 
     def _fields(self, key: str, pairs: _Pairs) -> Values | Fault:
@@ -376,7 +378,7 @@ class ReplySchema:
             path = f"{key}.{field.name}"
             if field.name not in found:
                 return Fault(AdviceVerdict.MISSING_KEY, path, "absent", field.expected)
-            value = field.read(_Unread(found[field.name], path))
+            value = field.read(FoundValue(found[field.name], path))
             if isinstance(value, Fault):
                 return value
             values[field.name] = value

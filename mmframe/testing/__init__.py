@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mmframe.testing.cases import CASES, Case, ConformanceError
     from mmframe.testing.clock import START_NS, ManualClock
     from mmframe.testing.conformance import (
+        AdviserConformance,
         BookConformance,
         FeedConformance,
         HistoryConformance,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CASES",
     "START_NS",
+    "AdviserConformance",
     "Answer",
     "BookConformance",
     "Case",
@@ -141,6 +143,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "ManualClock",
     ),
     "conformance": (
+        "AdviserConformance",
         "BookConformance",
         "FeedConformance",
         "HistoryConformance",

@@ -710,6 +710,82 @@ _LLM_PROVIDER = (
     ),
 )
 
+_ADVISER = (
+    Case(
+        "MM-A01",
+        "The same pictures make the same question, byte for byte, in every instance and whatever was asked before.",
+        "A replay finds the recorded reply by the hash of the question.",
+        "Look for clocks, random numbers, sets and state that `request` or `read` leave behind.",
+    ),
+    Case(
+        "MM-A02",
+        "A question is about exactly the markets of the pictures, in their order; no pictures are no question.",
+        "Answers are matched to markets by it.",
+        "Take `picture.market`, which need not be the picture's place; fifty pictures must fit into one question.",
+    ),
+    Case(
+        "MM-A03",
+        "A question tells no balance, no profit, no date and, unless it is meant to, no symbol.",
+        "Third parties see every question, and a model that knows market and day may know what came next.",
+        "Tell prices relative to the mid, sizes relative to the order size, times as ages; name markets M1, M2, ...",
+    ),
+    Case(
+        "MM-A04",
+        "A question holds the word JSON, a usable name of the reply, room for it, and no control characters.",
+        "Models in JSON mode that are not told to write JSON write blanks until their limit, and those are billed.",
+        "Escape or drop text that came from outside; `reply_name` takes letters, digits, `_` and `-`.",
+    ),
+    Case(
+        "MM-A05",
+        "The schema of the reply is canonical JSON within what strict modes take: one object, every key required, no "
+        "other allowed, references only to its own `$defs`.",
+        "Providers refuse others, and one that is written differently each time is another question.",
+        "Make it with `mmframe.plugin.replies.ReplySchema`.",
+    ),
+    Case(
+        "MM-A06",
+        "A reply that follows the schema is an answer for each market, finite and within the ranges of advice.",
+        "A model that does what it was asked and is rejected costs money for nothing.",
+        "Make prompt, schema and reader from the same fields.",
+    ),
+    Case(
+        "MM-A07",
+        "Hostile text is a rejection for each market, with a short detail that can be shown.",
+        "Models are told by others what to say, and half an answer is none.",
+        "Read the whole text as one object; never search for braces with regular expressions.",
+    ),
+    Case(
+        "MM-A08",
+        "Any text is read without an exception, into one entry a market; what is taken is finite and within range.",
+        "What raises would take the other markets' advice with it.",
+        "Bound length and depth before parsing; catch RecursionError and the limit on digits of integers.",
+    ),
+    Case(
+        "MM-A09",
+        "A fault in what is said of one market costs the advice for that market alone.",
+        "With fifty markets in a question, one slip would otherwise cost them all.",
+        "Judge each market by itself once the reply is known to be one object.",
+    ),
+    Case(
+        "MM-A10",
+        "Every field is read strictly: right type, finite, in range, known word, there once, no key beside it.",
+        "Half-right numbers are how a model that was misled gets its way.",
+        "`true` is an int in Python; `json` takes NaN and keeps the last of two equal keys.",
+    ),
+    Case(
+        "MM-A11",
+        "A reply that names a market which was not asked about is the answer to another question: nothing is taken.",
+        "Answers that were mixed up would move the wrong market's quotes.",
+        "Compare the reply's markets with those of the request.",
+    ),
+    Case(
+        "MM-A12",
+        "JSON out of a fence or out of prose is said to be salvaged and means the same; out of two, none is taken.",
+        "Salvages are counted: a rising count says that a model no longer does what it was asked.",
+        "Return True beside the entries unless the whole text is the object.",
+    ),
+)
+
 _PLUGIN = (
     Case(
         "MM-P01",
@@ -799,7 +875,19 @@ _PLUGIN = (
 
 CASES: dict[str, Case] = {
     case.id: case
-    for cases in (_PLUGIN, _BOOK, _SIGNAL, _OPTIMIZER, _RISK, _HISTORY, _FEED, _VENUE, _LIVE_VENUE, _LLM_PROVIDER)
+    for cases in (
+        _PLUGIN,
+        _BOOK,
+        _SIGNAL,
+        _OPTIMIZER,
+        _RISK,
+        _HISTORY,
+        _FEED,
+        _VENUE,
+        _LIVE_VENUE,
+        _LLM_PROVIDER,
+        _ADVISER,
+    )
     for case in cases
 }
 """Every case by id."""
@@ -815,6 +903,7 @@ _GROUPS = (
     ("Venue", "VenueConformance", _VENUE),
     ("Live venue", "LiveVenueConformance", _LIVE_VENUE),
     ("Model provider", "LLMProviderConformance", _LLM_PROVIDER),
+    ("Adviser", "AdviserConformance", _ADVISER),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+from mmframe.builtin.advisers import ADVISERS
 from mmframe.builtin.books import BOOKS
 from mmframe.builtin.exchange import FEEDS
 from mmframe.builtin.exchange import VENUES as EMBEDDED_VENUES
@@ -13,6 +14,7 @@ from mmframe.builtin.risk import RISK_CONTROLS
 from mmframe.builtin.signals import SIGNALS
 from mmframe.builtin.simulated import VENUES as SIMULATED_VENUES
 from mmframe.testing import (
+    AdviserConformance,
     BookConformance,
     FeedConformance,
     OptimizerConformance,
@@ -86,6 +88,13 @@ globals().update(_classes(BookConformance, BOOKS))
 globals().update(_classes(SignalConformance, SIGNALS))
 globals().update(_classes(OptimizerConformance, OPTIMIZERS))
 globals().update(_classes(RiskControlConformance, RISK_CONTROLS))
+globals().update(_classes(AdviserConformance, ADVISERS))
+
+
+class TestSpreadAdviserWithSymbols(AdviserConformance):
+    spec = ADVISERS[0]
+    options = ADVISERS[0].options(anonymise=False, signals=("volatility", "market_condition"))
+    is_anonymous = False
 
 
 _EMBEDDED_FEED = FEEDS[0]

@@ -1,5 +1,6 @@
 """Conformance classes, one per kind of component; subclass them in your tests."""
 
+from mmframe.testing.conformance.adviser import AdviserConformance
 from mmframe.testing.conformance.book import BookConformance
 from mmframe.testing.conformance.feed import FeedConformance
 from mmframe.testing.conformance.history import HistoryConformance
@@ -12,6 +13,7 @@ from mmframe.testing.conformance.signal import SignalConformance
 from mmframe.testing.conformance.venue import VenueConformance
 
 __all__ = [
+    "AdviserConformance",
     "BookConformance",
     "FeedConformance",
     "HistoryConformance",
