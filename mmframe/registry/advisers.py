@@ -50,9 +50,8 @@ def check_advisers(advisers: Sequence[ParsedAdviser], markets: Sequence[ParsedMa
             _check_trigger(adviser, trigger, markets, problems)
         replay = adviser.keys.replay
         if replay is not None and not replay.is_file():
-            what = "a folder" if replay.is_dir() else "no such file"
-            text = f"expected a journal or a file of calls, was {what}: {replay.name!r}"
-            problems.add((*path, "replay"), text)
+            was = f"expected a journal or a file of calls, was a folder: {replay.name!r}"
+            problems.add((*path, "replay"), was if replay.is_dir() else f"no such file: {replay.name!r}")
 
 
 def _check_trigger(adviser: ParsedAdviser, trigger: str, markets: Sequence[ParsedMarket], problems: Problems) -> None:

@@ -20,6 +20,7 @@ VALID = sorted((TESTS / "corpus" / "valid").glob("*/strategy.toml"))
 EXAMPLES = sorted((TESTS.parent / "examples").glob("*/strategy.toml"))
 
 NEEDS_MORE_THAN_ONE_TABLE = {
+    "adviser-trigger-without-signal", "adviser-twice", "adviser-without-price",
     "build-crashed", "build-refused", "faults-contradict", "feed-missing", "grid-contradicts-feed", "grid-half",
     "grid-missing", "history-missing", "instrument-unknown", "ladder-beyond-the-collar", "limit-below-ladder",
     "limit-below-lot", "limit-below-order", "limit-below-target", "limit-of-open-orders-below-ladder",
@@ -34,7 +35,7 @@ NEEDS_MORE_THAN_ONE_TABLE = {
 NEEDS_THE_TEXTS_MEANING = {
     "disable-core", "duration-invalid", "instrument-malformed", "integer-beyond-64-bits", "local-missing",
     "local-no-module", "local-twice", "money-absurd", "name-empty",
-    "name-invalid", "options-nested", "plugin-disabled", "signal-name-invalid", "speed-invalid",
+    "name-invalid", "plugin-disabled", "signal-name-invalid", "speed-invalid",
     "infinite", "not-a-number",
 }  # fmt: skip
 """Cases whose text or number has the right type and the wrong content, or that lie in a plugin."""

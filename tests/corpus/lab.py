@@ -23,7 +23,6 @@ from mmframe.plugin import (
     Secret,
     SignalRule,
     SignalSpec,
-    Use,
     VenueSpec,
     hookimpl,
     option,
@@ -61,7 +60,7 @@ class BandOptions:
 
 @attrs.frozen
 class AdviserOptions:
-    provider: Use = option(help="The model to ask.")
+    style: str = option(help="How it asks.", default="plain")
 
 
 @attrs.frozen

@@ -10,6 +10,7 @@ import pytest
 from mmframe.domain.kinds import Mode, Scope
 from mmframe.domain.orders import ALL_MARKETS
 from mmframe.errors import ConfigErrors, DataError, DomainError, ExitCode, PluginError, UsageError
+from mmframe.plugin.specs import ComponentKind
 from mmframe.ports import Book, Feed, Venue
 from mmframe.registry import check, compose
 from mmframe.runtime.clocks import SystemClock, VirtualClock
@@ -25,7 +26,7 @@ class Options:
     tag: str = option(help="Shown in tests.", default="-")
     fail: str = option(help="How to fail.", default="")
     key: Secret | None = option(help="Key.", default=None)
-    provider: Use | None = option(help="Provider.", default=None)
+    other_provider: Use | None = option(help="Provider.", default=None)
 
     def __attrs_post_init__(self):
         if self.fail == "options":
@@ -445,17 +446,17 @@ def test_only_unusable_plugins_end_with_the_status_of_plugins(site, lab):
     assert caught.value.plugin_errors[0].needed_by == f'sink[0].use = "nowhere/x" ({site.path}/s.toml:14)'
 
 
-def test_a_nested_component_is_resolved_with_its_options(problems, monkeypatch):
+def test_a_nested_component_is_resolved_with_its_options(problems, site, monkeypatch):
     monkeypatch.setenv("LAB_KEY", "x")
-    adviser = '[[adviser]]\nuse = "lab/oracle"\n'
-    found = problems(PAPER + adviser + 'provider = { use = "lab/chat", tag = 3 }\n')
-    unknown = problems(PAPER + adviser + 'provider = { use = "lab/chut" }\n')
-    right = problems(PAPER + adviser + 'provider = { use = "lab/chat", key = { env = "LAB_KEY" } }\n')
+    sink = '[[sink]]\nuse = "lab/log"\n'
+    found = problems(PAPER + sink + 'other_provider = { use = "lab/chat", tag = 3 }\n')
+    unknown = problems(PAPER + sink + 'other_provider = { use = "lab/chut" }\n')
+    right = site.write("s.toml", PAPER + sink + 'other_provider = { use = "lab/chat", key = { env = "LAB_KEY" } }\n')
 
-    refused = "13: adviser[0]: no driver of this version asks advisers, expected none (remove the table; without it advice is neutral)"
-    assert found == [refused, "15: adviser[0].provider.tag: expected a string, was 3 (None)"]
-    assert unknown == [refused, "plugin-component: there is no LLM provider 'chut' in plugin 'lab'"]
-    assert right == [refused]
+    assert found == ["15: sink[0].other_provider.tag: expected a string, was 3 (None)"]
+    assert unknown == ["plugin-component: there is no LLM provider 'chut' in plugin 'lab'"]
+    (used,) = [one for one in check(right).components if one.kind is ComponentKind.SINK]
+    assert used.options.other_provider.options.key.reveal() == "x"
 
 
 @pytest.mark.parametrize(

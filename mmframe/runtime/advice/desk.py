@@ -31,7 +31,7 @@ from mmframe.runtime.clocks import SystemClock
 from mmframe.runtime.plan import RUNS_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mmframe.domain.advice import MarketPicture, Rejection
     from mmframe.runtime.plan import AdviserPlan, Plan
@@ -103,6 +103,7 @@ class AdviceDesk:
     Args:
         session: The run.
         plans: Its advisers, none of which has been asked anything.
+        replies: By adviser what answers in the place of its model and of its `replay`.
 
     Attributes:
         wake_ns: When `step` is next to be called, on the driver's clock.
@@ -113,21 +114,25 @@ class AdviceDesk:
         JournalError: If they are in a journal that cannot be read.
     """
 
-    def __init__(self, session: Session, plans: Sequence[AdviserPlan]) -> None:
+    def __init__(
+        self, session: Session, plans: Sequence[AdviserPlan], *, replies: Mapping[str, RecordedReplies] | None = None
+    ) -> None:
         self._session = session
         self._sequence = 0
         is_backtest = session.plan.mode is Mode.BACKTEST
         self._seats = tuple(_Seat(plan, is_dormant=is_backtest and plan.keys.replay is None) for plan in plans)
         self._by_name = {seat.name: seat for seat in self._seats}
-        recordings: dict[Path, tuple[AdviceCall, ...]] = {}
+        recordings: dict[Path, RecordedReplies] = {}
         askers: dict[str, Asker] = {}
         breakers = {id(plan.provider): new_breaker() for plan in plans}
         for seat in self._seats:
             replay = seat.plan.keys.replay
-            if replay is not None:
+            if replies is not None and seat.name in replies:
+                seat.replies, seat.is_dormant = replies[seat.name], False
+            elif replay is not None:
                 if replay not in recordings:
-                    recordings[replay] = read_calls(replay)
-                seat.replies = RecordedReplies(recordings[replay])
+                    recordings[replay] = RecordedReplies(read_calls(replay))
+                seat.replies = recordings[replay]
             elif not seat.is_dormant:
                 seat.budget = Budget(seat.plan.keys.budget, self._spend_path(seat.plan))
                 askers[seat.name] = Asker(

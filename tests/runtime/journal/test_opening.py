@@ -238,7 +238,7 @@ def test_another_program_s_database_is_refused(path, values):
     [
         (
             SCHEMA_VERSION + 1,
-            "is of a newer version: expected 2, was 3",
+            "is of a newer version: expected 3, was 4",
             "upgrade mmframe: pip install --upgrade mmframe",
         ),
         (
@@ -266,11 +266,14 @@ def test_a_journal_of_the_first_version_is_read_as_it_is_and_goes_on_as_a_new_on
     journal.on_command(OperatorCommand(Command.PAUSE, values.NS, reason="lunch"), EngineState(is_paused=True), 5)
     journal.close()
     connection = sqlite3.connect(path)
-    connection.executescript("ALTER TABLE commands DROP COLUMN number; DROP TABLE limits; PRAGMA user_version = 1")
+    connection.executescript(
+        "ALTER TABLE commands DROP COLUMN number; DROP TABLE limits; DROP TABLE advice_calls; PRAGMA user_version = 1"
+    )
     connection.close()
 
     with JournalReader(path) as reader:
         assert reader.limits() == ()
+        assert reader.advice_calls() == ()
         assert [command.reason for command in reader.commands()] == ["lunch"]
     again, restored = Journal.reopen(path, values.header())
     with again:
