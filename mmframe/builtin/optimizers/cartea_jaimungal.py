@@ -167,7 +167,8 @@ def cartea_jaimungal(  # noqa: C901, PLR0913, PLR0915, PLR0917 - the rule signat
 
     row = 0.0
     if params.rows > 1:
-        left_share = 1.0 - (view.now_ns % params.period_ns) / params.period_ns
+        # Subtracted as whole numbers: of a long session the last nanoseconds would else round to nothing.
+        left_share = (params.period_ns - view.now_ns % params.period_ns) / params.period_ns
         row = params.rows - 1.0 + log(left_share) / _LN_STEP
         if row < 1.0:
             row = left_share * exp(_LN_STEP * (params.rows - 2.0))

@@ -72,6 +72,15 @@ def test_a_session_begins_anew():
     assert quotes(3.0, now_ns=3 * SESSION_NS, **SESSION) == quotes(3.0, now_ns=0, **SESSION)
 
 
+def test_the_last_nanosecond_of_the_longest_session_has_quotes():
+    """As a share of 2^53 nanoseconds and more what is left would round to nothing, and its logarithm would raise."""
+    longest = {**SESSION, "horizon_s": 31_622_400.0}
+
+    last = quotes(3.0, now_ns=31_622_400 * 10**9 - 1, **longest)
+
+    assert last.bid == pytest.approx(100.0 - 0.5 - 0.05 * 7.0)
+
+
 def test_a_rolling_horizon_is_a_session_that_stays_at_its_start():
     rolling = quotes(3.0, now_ns=123_456_789, **{**SESSION, "horizon": "rolling"})
 
