@@ -7,7 +7,7 @@ advice that was only written down, in shadow mode, is scored as that which was a
 from __future__ import annotations
 
 from bisect import bisect_right
-from math import ceil, cbrt, isfinite, log
+from math import cbrt, ceil, isfinite, log
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -109,7 +109,7 @@ class Score(msgspec.Struct, frozen=True):
 def forecasts_of(
     calls: Sequence[AdviceCall], market: int, mids: MidSeries, horizon_ns: int
 ) -> tuple[list[Forecast], int]:
-    """Return what was forecast of a market and what came, in time order, and how many forecasts cannot be scored yet."""
+    """Return what was forecast of a market and what came, in time order, and how many cannot be scored yet."""
     found, unresolved = [], 0
     for call in sorted(calls, key=lambda call: call.applied_ns):
         for verdict in call.verdicts:
