@@ -7,6 +7,11 @@ the price, the quote asset, seconds.
 A *round trip* is one buy at our bid and one sell at our ask, both filled as a maker, each of the same value. Volume
 counts both fills, as exchanges count it, so a day's round trips are worth half of the day's volume.
 
+An adverse move is charged for both fills, as fills are marked one by one. That is the careful side: it is what is lost
+where fills come whatever is held. Of two fills that close each other the second one's move finds nothing held, so a
+maker whose inventory always comes back loses one adverse move a round trip; the option `adverse_move_bps` of the
+quoting models therefore adds half of it to each quote, where breaking even here asks for the whole.
+
 Worked example: a spread of 8 bps, a fee of 1 bp a fill and an adverse move of 1.5 bps a fill; each fill is worth 500
 and stays for 120 s in a market that moves 0.9 bps in a second, with a risk aversion of 0.0004 per unit of the quote
 asset. Inventory costs 0.0004 / 2 x 500 x 0.9^2 x 120 / 10,000 = 0.000972 bps, so a round trip earns
