@@ -39,7 +39,7 @@ def read_restored(connection: sqlite3.Connection) -> RestoredRun:
 def read_state(connection: sqlite3.Connection) -> EngineState:
     """Return the engine's state as last recorded; that of a new engine when there is none."""
     row = connection.execute("SELECT body FROM state").fetchone()
-    return EngineState() if row is None else msgspec.json.decode(row[0], type=EngineState)
+    return EngineState() if row is None else rows.state_from(row[0])
 
 
 def read_last_command(connection: sqlite3.Connection) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,6 +12,7 @@ from mmframe.domain.advice import AdviceCall
 from mmframe.domain.market import Side
 from mmframe.domain.orders import Action, Fill, OrderState, action_bytes
 from mmframe.domain.records import AdviceUpdate, QuoteDecision
+from mmframe.engine.state import EngineState
 from mmframe.runtime.journal.orders import JournalOrder
 
 if TYPE_CHECKING:
@@ -42,8 +44,17 @@ __all__ = [
     "new_order_row",
     "order_from",
     "order_row",
+    "state_from",
+    "state_text",
     "update_event_row",
 ]
+
+
+class _WrittenState(EngineState, frozen=True):
+    """The engine's state as JSON can hold it: figures that are not finite are texts, and null in older journals."""
+
+    risk_states: dict[str, tuple[float | str | None, ...]] = msgspec.field(default_factory=dict)  # type: ignore[assignment] # on disk only
+
 
 _SIDE_TEXTS = {Side.BUY: "buy", Side.SELL: "sell"}
 _SIDES = {text: side for side, text in _SIDE_TEXTS.items()}
@@ -54,9 +65,33 @@ _decode_decision = msgspec.msgpack.Decoder(QuoteDecision).decode
 _decode_advice = msgspec.msgpack.Decoder(AdviceUpdate).decode
 _decode_call = msgspec.msgpack.Decoder(AdviceCall).decode
 _decode_action = msgspec.json.Decoder(Action).decode
+_decode_state = msgspec.json.Decoder(_WrittenState).decode
 
 ORDER_COLUMNS = ", ".join(JournalOrder.__struct_fields__)
 FILL_COLUMNS = ", ".join(Fill.__struct_fields__)
+
+
+def state_text(state: EngineState) -> str:
+    """Return the engine's state as JSON, from which `state_from` makes the same again."""
+    kept = {name: tuple(_written(value) for value in values) for name, values in state.risk_states.items()}
+    return msgspec.json.encode(msgspec.structs.replace(state, risk_states=kept)).decode()
+
+
+def state_from(text: str) -> EngineState:
+    """Return what `state_text` was made of. What an older journal has as null was no finite number: it is NaN."""
+    written = _decode_state(text)
+    kept = {
+        name: tuple(nan if value is None else float(value) for value in values)
+        for name, values in written.risk_states.items()
+    }
+    fields = {name: getattr(written, name) for name in EngineState.__struct_fields__}
+    return EngineState(**{**fields, "risk_states": kept})
+
+
+def _written(value: float) -> float | str:
+    # A rule may have left the result of a comparison, which is no number to JSON.
+    number = float(value)
+    return number if isfinite(number) else str(number)
 
 
 def _insert(table: str, columns: str, verb: str = "INSERT") -> str:

@@ -375,7 +375,7 @@ class Journal:
             self._orders[order.client_id] = order
 
     def _state_row(self, state: EngineState) -> Row:
-        return _SET_STATE, (self.run, msgspec.json.encode(state).decode())
+        return _SET_STATE, (self.run, rows.state_text(state))
 
     def _require_same_fill(self, fill: Fill) -> None:
         row = self._connection.execute(_SELECT_FILL, (fill.market, fill.venue_trade_id)).fetchone()

@@ -128,6 +128,34 @@ def test_a_client_id_is_used_once_forever(journal, path, values, how):
     journal.close()
 
 
+# What risk controls remember.
+
+
+def test_figures_that_are_not_finite_come_back_as_they_were(journal, path, reopened):
+    kept = (0.1, float("inf"), -float("inf"), float("nan"), True)
+
+    journal.save_state(EngineState(last_sequence=4, is_paused=True, risk_states={"BTC/USDT pause": kept}))
+
+    state = reopened(journal).state
+    assert (state.last_sequence, state.is_paused, type(state)) == (4, True, EngineState)
+    assert str(state.risk_states) == "{'BTC/USDT pause': (0.1, inf, -inf, nan, 1.0)}"
+
+
+def test_a_figure_that_an_older_journal_has_as_null_is_not_known_and_keeps_nothing_from_going_on(journal, path, values):
+    journal.save_state(EngineState(halt_reason="loss", risk_states={"BTC/USDT pause": (1.5, 2.5)}))
+    journal.close()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE state SET body = replace(body, '2.5', 'null')")
+    connection.commit()
+    connection.close()
+
+    following, restored = Journal.reopen(path, values.header())
+    following.close()
+
+    assert restored.state.halt_reason == "loss"
+    assert str(restored.state.risk_states["BTC/USDT pause"]) == "(1.5, nan)"
+
+
 # What waits.
 
 
