@@ -61,6 +61,7 @@ def detail_lines(
         ("signals", _figures(explanation.signals, missing="not known yet")),
         ("inventory", _figures(_worth_showing(explanation.inventory), missing="no limit")),
         ("advice", _figures(advice) or "none in force"),
+        ("from", explanation.advice_source),
     ]
     lines += ["", paint("What it saw", bold=True), *columns([row for row in figures if row[1]])]
     lines += ["", paint(sent, bold=True), *([f"  {action.words}" for action in explanation.actions] or ["  nothing"])]

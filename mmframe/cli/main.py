@@ -64,6 +64,7 @@ _COMMANDS = {
     "doctor": _Command(
         "mmframe.cli.doctor", "doctor_command", "Say whether a live run can work: file, machine, venue and keys."
     ),
+    "llm": _Command("mmframe.cli.llm", "llm_command", "Look at the models that a strategy's advisers ask."),
     "pause": _Command("mmframe.cli.pause", "pause_command", "Pull the quotes of a running strategy, or of one market."),
     "resume": _Command("mmframe.cli.pause", "resume_command", "Let a paused strategy, or market, quote again."),
     "kill": _Command(

@@ -43,6 +43,8 @@ Examples:
   mmframe run strategy.toml --speed max          as fast as the machine can, on virtual markets
   mmframe run strategy.toml --mode backtest      replay what [history] names
   mmframe run strategy.toml --resume PATH        go on with the orders, position and profit of a journal
+  mmframe run strategy.toml --advice-from PATH --speed max
+                                                 the same run again, with the model's recorded replies
 
 A run that was halted or killed stays so when it is resumed, until --release-halt says that somebody has looked into it.
 A limit that is still broken, such as the loss of the day, halts it again. One that was closing its positions goes on
@@ -72,6 +74,7 @@ class RunRequest:
         resume: Journal to go on with.
         releases_halt: `--release-halt` was given: the resumed run may quote although it was halted or killed.
         is_live_confirmed: `--yes-live` was given.
+        advice_from: Journal, or file of calls, whose replies the advisers use instead of asking.
     """
 
     file: Path
@@ -84,6 +87,7 @@ class RunRequest:
     resume: Path | None = None
     releases_halt: bool = False
     is_live_confirmed: bool = False
+    advice_from: Path | None = None
     blocked: frozenset[str] = frozenset()
 
 
@@ -123,6 +127,12 @@ def _is_factor(text: str) -> bool:
 @click.option("--resume", type=click.Path(path_type=Path), metavar="PATH", help="Go on with the run in this journal.")
 @click.option("--release-halt", is_flag=True, help="Let a resumed run quote again that was halted or killed.")
 @click.option("--yes-live", is_flag=True, help="Confirm that real orders may be sent; live mode demands it.")
+@click.option(
+    "--advice-from",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Use the recorded replies in this journal, or file of calls, instead of asking models.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Show no status while running.")
 @click.pass_obj
 def run_command(  # noqa: PLR0913 - one parameter for each option
@@ -139,6 +149,7 @@ def run_command(  # noqa: PLR0913 - one parameter for each option
     resume: Path | None,
     release_halt: bool,
     yes_live: bool,
+    advice_from: Path | None,
     quiet: bool,
 ) -> int:
     """Run the strategy in FILE: paper on a simulated venue, backtest on recorded data, or live.
@@ -165,6 +176,7 @@ def run_command(  # noqa: PLR0913 - one parameter for each option
         resume=resume,
         releases_halt=release_halt,
         is_live_confirmed=yes_live,
+        advice_from=advice_from,
         blocked=options.blocked,
     )
     return _run(request, as_json=as_json, is_quiet=quiet)
@@ -179,6 +191,9 @@ def _run(request: RunRequest, *, as_json: bool, is_quiet: bool) -> int:
     mode = request.mode.value if request.mode is not None else in_file.mode
     _require_confirmation(request, mode)
     plan = _compose(request, mode)
+    if request.advice_from is not None and not plan.advisers:
+        message = f"--advice-from: expected a strategy with an adviser, was {request.file}"
+        raise UsageError(message, hint="add an `[[adviser]]`, or leave --advice-from away")
     speed = _speed(request, plan, in_file.speed)
     if plan.mode is Mode.LIVE:
         _require_no_kill_switch(request, plan)
@@ -237,6 +252,7 @@ def _compose(request: RunRequest, mode: str) -> Plan:
         run_id=_run_id(request, mode),
         journal=request.journal if request.resume is None else request.resume,
         no_journal=request.no_journal,
+        advice_from=request.advice_from,
     )
 
 

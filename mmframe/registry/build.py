@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mmframe.registry.advisers import ParsedAdviser
     from mmframe.registry.resolve import ParsedComponent, ParsedMarket, ResolvedStrategy
 
-__all__ = ["Built", "build", "build_advisers", "build_feed", "build_venue", "venue_question"]
+__all__ = ["Built", "build", "build_advisers", "build_feed", "build_venue", "models_question", "venue_question"]
 
 
 @attrs.frozen
@@ -124,6 +124,21 @@ def venue_question(resolved: ResolvedStrategy, clock: Clock) -> Callable[[], Awa
     # A context of its own: sessions that it shared with the venue would be bound to the event loop that ended first.
     context = _Builder(resolved, clock).context(venue, ALL_MARKETS, None)
     return lambda: doctor(options, context)
+
+
+def models_question(resolved: ResolvedStrategy, clock: Clock) -> Callable[[], Awaitable[Sequence[Finding]]] | None:
+    """Return what asks the providers of a live run whether their models can be asked, or None without advisers."""
+    if resolved.mode is not Mode.LIVE or all(adviser.keys.replay is not None for adviser in resolved.advisers):
+        return None
+
+    async def ask() -> Sequence[Finding]:
+        from mmframe.runtime.advice.check import ask_models, model_finding  # noqa: PLC0415 - loaded where it is asked
+
+        # Providers of their own: their sessions would be bound to the event loop that ends first.
+        asking = [plan for plan in build_advisers(resolved, clock) if plan.keys.replay is None]
+        return [model_finding(report) for report in await ask_models(asking, probes=False)]
+
+    return ask
 
 
 class _Builder:

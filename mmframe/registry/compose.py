@@ -14,10 +14,17 @@ import attrs
 from mmframe.domain.kinds import Mode
 from mmframe.domain.orders import ALL_MARKETS
 from mmframe.plugin.specs import ComponentKind, OptimizerSpec, RiskControlSpec, VenueSpec
-from mmframe.registry.build import build, build_venue, venue_question
-from mmframe.registry.resolve import ResolvedStrategy, RunChoices, resolve, resolve_history, resolve_venue
+from mmframe.registry.build import build, build_advisers, build_venue, models_question, venue_question
+from mmframe.registry.resolve import (
+    ResolvedStrategy,
+    RunChoices,
+    resolve,
+    resolve_advisers,
+    resolve_history,
+    resolve_venue,
+)
 from mmframe.runtime.clocks import SystemClock, VirtualClock
-from mmframe.runtime.plan import RUNS_FOLDER, HistoryPlan, JournalPlan, Plan, Provenance, VenuePlan
+from mmframe.runtime.plan import RUNS_FOLDER, AdviserPlan, HistoryPlan, JournalPlan, Plan, Provenance, VenuePlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +35,15 @@ if TYPE_CHECKING:
     from mmframe.engine.settings import EngineSettings
     from mmframe.ports import Clock
 
-__all__ = ["CheckReport", "CheckedComponent", "check", "compose", "compose_history", "compose_venue"]
+__all__ = [
+    "CheckReport",
+    "CheckedComponent",
+    "check",
+    "compose",
+    "compose_advisers",
+    "compose_history",
+    "compose_venue",
+]
 
 _JOURNAL_SUFFIX = ".journal"
 _NS_PER_S = 1_000_000_000
@@ -155,6 +170,7 @@ def compose(  # noqa: PLR0913 - one keyword for each thing that the command line
         warnings=resolved.warnings,
         ask_venue=venue_question(resolved, clock),
         advisers=built.advisers,
+        ask_models=models_question(resolved, clock),
     )
 
 
@@ -184,6 +200,18 @@ def compose_venue(path: Path, *, blocked: frozenset[str] = frozenset(), clock: C
         clock=clock,
         journal=None if journal is None else resolved.file.directory / journal,
     )
+
+
+def compose_advisers(path: Path, *, blocked: frozenset[str] = frozenset()) -> tuple[AdviserPlan, ...]:
+    """Return the advisers of a strategy file alone with their providers and keys, built and not connected.
+
+    Mistakes in the file that do not concern them are passed over.
+
+    Raises:
+        ConfigErrors: With every problem that concerns an adviser.
+        PluginError: If the one thing wrong is a plugin that one of them needs.
+    """
+    return build_advisers(resolve_advisers(path, blocked=blocked), SystemClock())
 
 
 def compose_history(path: Path, *, blocked: frozenset[str] = frozenset()) -> HistoryPlan:

@@ -43,6 +43,7 @@ __all__ = [
     "ResolvedStrategy",
     "RunChoices",
     "resolve",
+    "resolve_advisers",
     "resolve_feed",
     "resolve_history",
     "resolve_venue",
@@ -66,6 +67,8 @@ _CONCERNS_HISTORY = re.compile(
     r"|markets\[\d+\](\.(instrument|tick_size|lot_size|venue_symbol))?"
 )
 """Keys without which the history cannot be built."""
+_CONCERNS_ADVISERS = re.compile(r"schema|strategy(\.name)?|plugins\b.*|adviser\b.*|markets")
+"""Keys without which advisers cannot be built."""
 
 
 @attrs.frozen
@@ -288,6 +291,24 @@ def resolve_feed(path: Path, *, blocked: frozenset[str] = frozenset()) -> Resolv
         # Something is missing for a reason that only the whole list of problems explains.
         found.raise_if_any()
     return _part(resolver, grids, feed=feed)
+
+
+def resolve_advisers(path: Path, *, blocked: frozenset[str] = frozenset()) -> ResolvedStrategy:
+    """Return of a strategy file its advisers with their providers and keys alone: for tools that ask without a run.
+
+    Mistakes elsewhere in the file are passed over, and so is what is missing there.
+
+    Raises:
+        ConfigErrors: With every problem that concerns an adviser.
+        PluginError: If the one thing wrong is a plugin that one of them needs.
+    """
+    file, found = read_strategy_file(path)
+    problems = found.only(lambda key: _CONCERNS_ADVISERS.fullmatch(key) is not None)
+    resolver = _Resolver(file, problems, _registry(file, blocked), Mode.PAPER)
+    advisers = resolver.advisers(None)
+    grids = resolve_instruments(file.markets, [], problems, is_complete=False)
+    problems.raise_if_any()
+    return attrs.evolve(_part(resolver, grids), advisers=advisers)
 
 
 def resolve_history(path: Path, *, blocked: frozenset[str] = frozenset()) -> ResolvedStrategy:

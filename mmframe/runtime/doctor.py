@@ -96,6 +96,7 @@ def examine(
         _acknowledge_timeout(plan),
     ]
     venue = anyio.run(_ask_venue, plan, within_s)
+    here += anyio.run(_ask_models, plan, within_s)
     ended_ns = wall_ns()
     stepped_ms = abs(ended_ns - monotonic_ns() - began_ns) / 1e6
     here += [_wall_clock(plan, ended_ns, stepped_ms), _versions(plan)]
@@ -249,6 +250,18 @@ def _versions(plan: Plan) -> Finding:
 
 
 # --- the venue -------------------------------------------------------------------------------------------------------
+
+
+async def _ask_models(plan: Plan, within_s: float) -> Sequence[Finding]:
+    if plan.ask_models is None:
+        return []
+    found: Sequence[Finding] | None = None
+    with anyio.move_on_after(within_s):
+        found = await plan.ask_models()
+    if found is None:
+        hint = "advice stays neutral until it answers; quoting does not need it"
+        return [_warning("models", f"no answer within {within_s:g} s", hint)]
+    return found
 
 
 async def _ask_venue(plan: Plan, within_s: float) -> Sequence[Finding]:

@@ -171,6 +171,7 @@ class Explanation(msgspec.Struct, frozen=True):
         signals: None for a value that is not known yet.
         inventory: None for a bound that is not set.
         is_advice_neutral: No advice was in force.
+        advice_source: Which adviser and which of its calls the advice in force came from, and its note; empty for none.
         halt_reason: The latched HALT, as far as the journal's last state tells.
         bound: The stages and limits that took something away, in words.
         sides: The sides that were asked for.
@@ -199,6 +200,7 @@ class Explanation(msgspec.Struct, frozen=True):
     actions: tuple[ActionExplained, ...]
     working: tuple[OrderExplained, ...]
     halt_reason: str
+    advice_source: str = ""
 
 
 def explain(  # noqa: PLR0913 - one keyword for each thing that picks a decision
@@ -241,6 +243,7 @@ class DecisionSetting:
         halt_reason: The latched HALT, empty when there is none.
         journal: Where the decision was read; empty for no journal.
         run: The run's number in the journal.
+        advice_source: Where the advice in force came from.
     """
 
     strategy: str
@@ -253,6 +256,7 @@ class DecisionSetting:
     halt_reason: str = ""
     journal: str = ""
     run: int = 0
+    advice_source: str = ""
 
 
 def explain_decision(
@@ -304,6 +308,7 @@ def explain_decision(
         actions=tuple(told.actions()),
         working=told.working,
         halt_reason=setting.halt_reason if is_halted else "",
+        advice_source=setting.advice_source,
     )
 
 
@@ -349,6 +354,16 @@ def _find(
     raise UsageError(msg, hint=f"the first one is at {time_text(first.now_ns)}")
 
 
+def _advice_source(reader: JournalReader, run: JournalRun, decision: QuoteDecision) -> str:
+    """Return where the advice came from that was in force in a decision."""
+    found = [each for each in reader.advice(decision.market, run=run.number) if each.receive_ns <= decision.now_ns]
+    if not found or found[-1].advice.valid_until_ns < decision.now_ns:
+        return ""
+    left_s = (found[-1].advice.valid_until_ns - decision.now_ns) / 1e9
+    note = f": {found[-1].note}" if found[-1].note else ""
+    return f"{found[-1].source or 'an adviser'}, {left_s:.0f} s left{note}"
+
+
 def _setting(reader: JournalReader, run: JournalRun, decision: QuoteDecision) -> DecisionSetting:
     """Return what the journal knows around a decision."""
     instrument = run.header.instruments[decision.market].instrument()
@@ -379,6 +394,7 @@ def _setting(reader: JournalReader, run: JournalRun, decision: QuoteDecision) ->
         halt_reason=reader.state().halt_reason,
         journal=str(reader.path),
         run=run.number,
+        advice_source=_advice_source(reader, run, decision),
     )
 
 

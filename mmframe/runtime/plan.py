@@ -88,6 +88,8 @@ class Plan:
         warnings: What works and is probably not meant, one sentence each.
         ask_venue: Asks the real venue whether a live run can work; None where there is nothing to ask. It shares
             nothing with `venue`, so it may be awaited in an event loop of its own.
+        advisers: Sources of advice; which of them ask in this mode is for the driver to know.
+        ask_models: Asks the providers of a live run whether their models can be asked, as `ask_venue` does.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     ask_venue: Callable[[], Awaitable[Sequence[Finding]]] | None = None
     advisers: tuple[AdviserPlan, ...] = ()
+    ask_models: Callable[[], Awaitable[Sequence[Finding]]] | None = None
 
 
 @attrs.frozen

@@ -6,7 +6,7 @@ It runs on the thread that asks; nothing of it is ever on the quoting path.
 from __future__ import annotations
 
 import hashlib
-from decimal import Decimal  # noqa: TC003 - a field's type
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import anyio
