@@ -200,7 +200,7 @@ def require_model_url(url: str, *, allows_private: bool) -> None:
     """
     require_safe_url(url, scheme="http")
     parts = urlsplit(url)
-    if parts.query or parts.fragment or not url.isascii() or any(each <= " " for each in url):
+    if parts.query or parts.fragment or not url.isascii() or any(each <= " " or each == "\x7f" for each in url):
         msg = f"address {origin(url)}: expected a path and nothing behind it, was something else"
         raise DomainError(msg)
     host = parts.hostname or ""

@@ -157,6 +157,7 @@ def test_base_addresses_that_can_be_one(url):
         ("https://user:pass@api.example.com", "expected no user or password"),
         ("https://api.example.com/v1?key=1", "expected a path and nothing behind it"),
         ("https://api.example.com/v 1", "expected a path and nothing behind it"),
+        ("https://api.example.com/v\x7f1", "expected a path and nothing behind it"),
         ("https://192.168.1.5/v1", "expected a public host, was a private address"),
         ("https://169.254.169.254/v1", "expected a public host, was a metadata service"),
         ("https://[fe80::1]/v1", "expected a public host, was a link-local address"),

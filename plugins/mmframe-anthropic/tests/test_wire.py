@@ -6,9 +6,12 @@ import json
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmframe.domain.advice import CompletionRequest, ReplyStatus, Usage
 from mmframe.errors import DomainError
+from mmframe.net.model_api import status_of
 from mmframe.plugin import Secret
 from mmframe_anthropic.options import MessagesOptions
 from mmframe_anthropic.wire import error_status, messages_body, read_message, read_usage
@@ -191,3 +194,45 @@ def test_a_key_is_all_that_the_real_service_needs():
     options = MessagesOptions(model="m", api_key=Secret(value="k", source="env K"))
 
     assert options.base_url == "https://api.anthropic.com"
+
+
+NAMES = st.sampled_from(
+    [
+        "content",
+        "text",
+        "tool_use",
+        "input",
+        "stop_reason",
+        "end_turn",
+        "error",
+        "type",
+        "details",
+        "error_code",
+        "usage",
+        "rate_limit_error",
+        "input_tokens",
+        "output_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+    ]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | NAMES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(
+    document=st.dictionaries(NAMES, JSON, max_size=5),
+    http_status=st.sampled_from([200, 400, 429, 500]),
+    uses_tool=st.booleans(),
+)
+def test_whatever_an_answer_holds_it_is_sorted(document, http_status, uses_tool):
+    status, words, _ = read(document, uses_tool=uses_tool)
+    usage = read_usage(document, WORST, words, is_complete=status is ReplyStatus.OK)
+
+    assert bool(words) is (status is ReplyStatus.OK)
+    assert 0 <= usage.cached_tokens + usage.cache_write_tokens <= usage.input_tokens
+    assert usage.output_tokens >= 0
+    assert error_status(http_status, document, status_of(http_status)) is not ReplyStatus.OK

@@ -7,8 +7,11 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmframe.domain.advice import ReplyStatus, Usage
+from mmframe.net.model_api import status_of
 from mmframe_openai.options import ChatOptions, Settings
 from mmframe_openai.wire import chat_body, error_status, read_choice, read_cost_usd, read_usage
 
@@ -160,3 +163,47 @@ def test_a_documented_cost_is_read(cost, expected):
 
     assert read_cost_usd({"usage": {"cost": cost}}, routed) == expected
     assert read_cost_usd({"usage": {"cost": cost}}, plain) is None
+
+
+NAMES = st.sampled_from(
+    [
+        "choices",
+        "message",
+        "content",
+        "finish_reason",
+        "stop",
+        "length",
+        "refusal",
+        "error",
+        "code",
+        "type",
+        "usage",
+        "insufficient_quota",
+        "prompt_tokens",
+        "completion_tokens",
+        "prompt_tokens_details",
+        "cached_tokens",
+        "cost",
+    ]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | NAMES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(document=st.dictionaries(NAMES, JSON, max_size=5), http_status=st.sampled_from([200, 400, 429, 500]))
+def test_whatever_an_answer_holds_it_is_sorted(document, http_status):
+    made = ChatOptions(model="m", profile="openrouter", base_url="http://localhost:1")
+    settings = Settings.of(made)
+
+    status, text, _ = read_choice(document)
+    usage = read_usage(document, settings, WORST, text, is_complete=status is ReplyStatus.OK)
+    cost = read_cost_usd(document, settings)
+
+    assert bool(text) is (status is ReplyStatus.OK)
+    assert 0 <= usage.cached_tokens <= usage.input_tokens
+    assert usage.output_tokens >= 0
+    assert cost is None or cost >= 0
+    assert error_status(http_status, document, status_of(http_status)) is not ReplyStatus.OK
