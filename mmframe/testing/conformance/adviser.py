@@ -309,7 +309,7 @@ def hostile_replies(valid: Mapping[str, Any]) -> dict[str, str]:
         "full-width braces": text.replace("{", "\uff5b").replace("}", "\uff5d"),
         "comments": text[:-1] + " // calm\n}",
         "trailing comma": text[:-1] + ",}",
-        "python": str(dict(valid)),
+        "python": str({**valid, "is_sure": True}),
         "xml": f"<advice>{inner}</advice>",
         "yaml": "M1:\n  confidence: 1\n",
         "raw control character": text.replace("{", '{"\x00": "\x07", ', 1),
