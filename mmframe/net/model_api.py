@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
-from mmframe.domain.advice import CompletionReply, CompletionRequest, ModelList, ReplyStatus, Usage
+from mmframe.domain.advice import CompletionReply, ModelList, ReplyStatus, Usage
 from mmframe.errors import DomainError
 from mmframe.net.address import AddressGuard, Resolver, problem_of, resolve_by_system
 from mmframe.net.budget import retry_after_ns
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from mmframe.plugin.options import Secret
 
 __all__ = [
-    "PROBE",
     "ModelAnswer",
     "ModelApi",
     "Resets",
@@ -45,17 +44,6 @@ __all__ = [
     "token_count",
     "wait_ns",
 ]
-
-PROBE = CompletionRequest(
-    system="You check a connection. Answer in JSON.",
-    prompt='Set "ready" to true.',
-    reply_schema=(
-        b'{"type":"object","additionalProperties":false,"required":["ready"],"properties":{"ready":{"type":"boolean"}}}'
-    ),
-    reply_name="probe",
-    max_reply_tokens=256,
-)
-"""The smallest question that shows whether a model can be asked."""
 
 _MODEL_LENGTH_MAX = 128
 _REQUEST_ID_LENGTH_MAX = 128

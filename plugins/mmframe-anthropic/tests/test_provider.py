@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from mmframe.domain.advice import CompletionRequest, ReplyStatus
@@ -63,13 +61,6 @@ async def test_the_reset_of_an_exhausted_limit_is_the_wait(server, provider_of):
     reply = await provider_of().complete(QUESTION, timeout_s=10)
 
     assert reply.retry_after_ns == 3 * 86_400 * 10**9
-
-
-async def test_a_probe_asks_one_small_question(server, provider_of):
-    reply = await provider_of(json_mode="tool").probe(timeout_s=10)
-
-    assert isinstance(json.loads(reply.text)["ready"], bool)
-    assert len(server.questions) == 1
 
 
 @pytest.mark.parametrize("mode", ["schema", "tool"])

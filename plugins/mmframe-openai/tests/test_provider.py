@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from decimal import Decimal
 
@@ -96,14 +95,6 @@ async def test_auto_begins_anew_when_every_way_was_refused(server, provider_of, 
 def test_auto_is_refused_where_replies_are_found_by_their_body(options_of):
     with pytest.raises(DomainError, match="json_mode: expected the one that the replies were recorded with"):
         ChatProvider(options_of(json_mode="auto"), build_context(mode=Mode.BACKTEST))
-
-
-async def test_a_probe_asks_one_small_question(server, provider_of):
-    reply = await provider_of(json_mode="schema").probe(timeout_s=10)
-
-    assert reply.status is ReplyStatus.OK
-    assert isinstance(json.loads(reply.text)["ready"], bool)
-    assert len(server.questions) == 1
 
 
 async def test_the_reset_of_an_exhausted_limit_is_the_wait(server, provider_of, question):

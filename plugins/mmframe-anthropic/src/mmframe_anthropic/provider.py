@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mmframe.domain.advice import ReplyStatus
 from mmframe.net.address import resolve_by_system
-from mmframe.net.model_api import PROBE, ModelApi, Resets
+from mmframe.net.model_api import ModelApi, Resets
 from mmframe.net.timing import Timing
 from mmframe_anthropic.wire import error_status, messages_body, read_message, read_usage
 
@@ -79,10 +79,6 @@ class MessagesProvider:
             hidden = "the answer holds an error" + (f", {code}" if code else "")
             return answer.reply(status, detail=answer.detail or hidden)
         return self._read(answer)
-
-    async def probe(self, *, timeout_s: float) -> CompletionReply:
-        """Ask one small question, which is billed, and return how it ended."""
-        return await self.complete(PROBE, timeout_s=timeout_s)
 
     async def models(self, *, timeout_s: float) -> ModelList:
         """Return the models that the server lists, a thousand at most."""

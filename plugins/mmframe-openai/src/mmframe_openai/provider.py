@@ -10,7 +10,7 @@ import msgspec
 from mmframe.domain.advice import CompletionReply, ReplyStatus
 from mmframe.errors import DomainError
 from mmframe.net.address import resolve_by_system
-from mmframe.net.model_api import PROBE, ModelApi
+from mmframe.net.model_api import ModelApi
 from mmframe.net.timing import Timing
 from mmframe.plugin import Mode
 from mmframe_openai.options import JSON_MODES, Settings
@@ -95,10 +95,6 @@ class ChatProvider:
             if not is_refused or spent_ns >= timeout_s * 1e9:
                 break
         return msgspec.structs.replace(reply, latency_ns=spent_ns)
-
-    async def probe(self, *, timeout_s: float) -> CompletionReply:
-        """Ask one small question, which is billed, and return how it ended; it also settles `json_mode = "auto"`."""
-        return await self.complete(PROBE, timeout_s=timeout_s)
 
     async def models(self, *, timeout_s: float) -> ModelList:
         """Return the models that the server lists."""
