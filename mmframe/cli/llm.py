@@ -10,6 +10,7 @@ import click
 from mmframe.cli.options import blocked_names
 from mmframe.cli.output import json_option, write_json, write_lines
 from mmframe.cli.text import columns, paint, plural
+from mmframe.domain.advice import ReplyStatus
 from mmframe.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _lines(report: ModelReport) -> list[str]:
 def _listed(report: ModelReport) -> str:
     names = report.models.models
     if not names:
-        return "the server lists none"
+        return "the server lists none" if report.models.status is ReplyStatus.OK else "not known"
     more = ", ..." if len(names) > _SHOWN_MODELS else ""
     word = "among" if report.is_listed else "not among"
     return f"{word} {plural(len(names), 'model')}: {', '.join(names[:_SHOWN_MODELS])}{more}"

@@ -8,20 +8,29 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from mmframe.domain.advice import CompletionReply, ModelList, ReplyStatus
+from mmframe.domain.advice import CompletionReply, CompletionRequest, ModelList, ReplyStatus
 from mmframe.domain.findings import Finding, FindingLevel
-from mmframe.net.model_api import PROBE
 from mmframe.runtime.advice.budget import cost_usd, price_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mmframe.config.advice_tables import AdviserKeys
-    from mmframe.domain.advice import CompletionRequest
     from mmframe.ports import LLMProvider
     from mmframe.runtime.plan import AdviserPlan
 
-__all__ = ["ModelReport", "ask_models", "model_finding"]
+__all__ = ["PROBE", "ModelReport", "ask_models", "model_finding"]
+
+PROBE = CompletionRequest(
+    system="You check a connection. Answer in JSON.",
+    prompt='Set "ready" to true.',
+    reply_schema=(
+        b'{"additionalProperties":false,"properties":{"ready":{"type":"boolean"}},"required":["ready"],"type":"object"}'
+    ),
+    reply_name="probe",
+    max_reply_tokens=256,
+)
+"""The smallest question that shows whether a model can be asked."""
 
 _FINE = (ReplyStatus.OK, ReplyStatus.OK)
 
