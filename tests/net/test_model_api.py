@@ -253,6 +253,36 @@ async def test_a_request_whose_end_nobody_knows_is_reckoned_at_its_worst(raw_ser
     assert answer.usage == Usage(input_tokens=11, output_tokens=50, is_estimated=True)
 
 
+async def test_a_wait_until_a_date_counts_from_the_servers_own_time(raw_server, http_reply, time):
+    until = "Retry-After: Tue, 14 Nov 2023 22:14:00 GMT"
+    dates = iter([("Date: Tue, 14 Nov 2023 22:13:50 GMT", until), ("Date: today", until), (until,)])
+
+    async def answer(request, writer):
+        writer.write(http_reply(b"{}", status="429 Too Many Requests", headers=next(dates)))
+
+    server = await raw_server(answer)
+    api = api_of(server.url, time.timing)
+
+    waits = [(await post(api)).retry_after_ns for _ in range(3)]
+    await api.aclose()
+
+    assert time.now_ns == NOW_NS
+    assert waits == [10_000_000_000, 40_000_000_000, 40_000_000_000]
+
+
+async def test_latency_is_real_on_a_clock_that_stands_still(raw_server, http_reply, time):
+    async def answer(request, writer):
+        writer.write(http_reply(b"{}"))
+
+    server = await raw_server(answer)
+    api = api_of(server.url, time.timing)
+
+    answer = await post(api)
+    await api.aclose()
+
+    assert answer.latency_ns > 0
+
+
 async def test_the_last_user_closes_and_a_new_one_may_open_again(raw_server, http_reply, time):
     async def answer(request, writer):
         writer.write(http_reply(b"{}"))
