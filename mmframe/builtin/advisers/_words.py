@@ -15,8 +15,9 @@ When it fails: a reply that is not exactly what was asked (no JSON, a key too ma
 NaN, a value out of its range) is rejected for the market that it is about, and what was in force runs out. A reply
 inside a code fence or between sentences is taken and counted as salvaged. A model that is confident and wrong is
 held by the bounds of `[adviser.bounds]` and by nothing else: confidence is what the model says of itself and is not
-calibrated. A backtest over days that the model was trained on may know what came; anonymous numbers make that
-harder, not impossible."""
+calibrated. An answer below `min_confidence` of the bounds, or of the optimizer `advice` (0.5 unless set), changes
+nothing. A backtest over days that the model was trained on may know what came; anonymous numbers make that harder,
+not impossible."""
 
 EXAMPLE_MARKET = """\
 Example: order size 0.5; bids 99.99 (3) and 99.98 (2), asks 100.01 (1) and 100.02 (4); long 1 of at most 4, bought at

@@ -88,7 +88,8 @@ Shows the model single executions and single levels, and asks which side presses
     both distances from the mid x (1 + stress x (max_spread_multiplier - 1))
     skew_bps = sentiment x confidence x max_skew_bps     positive is up
 
-Stress widens whatever the confidence: that is the safe side to be wrong on. It never brings a quote closer.
+Confidence makes the shift smaller and not the widening: that is the safe side to be wrong on. Stress never brings a
+quote closer.
 
 {QUESTION}
 

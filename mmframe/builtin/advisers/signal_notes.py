@@ -52,7 +52,7 @@ SIGNAL_NOTES = AdviserSpec(
     name="signal-notes",
     summary="Asks for a sentence about each market, for the journal and the people who read it; changes nothing.",
     description=f"""\
-Asks for a sentence or two about each market, for people: in the journal, in sinks and in the status. Nothing in it is
+Asks for a sentence or two about each market, for people: it is kept in the journal with the call. Nothing in it is
 read by anything that quotes; the answer is neutral with confidence 0. It costs what every question costs.
 
 {QUESTION}
