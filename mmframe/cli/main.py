@@ -61,6 +61,9 @@ _COMMANDS = {
     "calibrate": _Command(
         "mmframe.cli.calibrate", "calibrate_command", "Measure the parameters of a quoting model on recorded data."
     ),
+    "advice": _Command(
+        "mmframe.cli.advice", "advice_command", "Say whether a model's advice helped, and list what it was asked."
+    ),
     "doctor": _Command(
         "mmframe.cli.doctor", "doctor_command", "Say whether a live run can work: file, machine, venue and keys."
     ),

@@ -1,6 +1,7 @@
 """Did the advice help? Comparisons on a recording, and scores of forecasts; for studies, never live."""
 
 from mmframe.research.advice.arms import ArmFigures
+from mmframe.research.advice.asking import ask_about_recording
 from mmframe.research.advice.evaluation import ARMS, AdviceLevel, Choices, Evaluation, calls_of, evaluate
 from mmframe.research.advice.scores import ConfidenceBucket, MidSeries, Score, score
 from mmframe.research.advice.verdict import Comparison
@@ -15,6 +16,7 @@ __all__ = [
     "Evaluation",
     "MidSeries",
     "Score",
+    "ask_about_recording",
     "calls_of",
     "evaluate",
     "score",

@@ -7,7 +7,6 @@ backtest with the recorded calls asks the very same questions again and gets eve
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from random import Random
 from typing import TYPE_CHECKING, Self
 
@@ -19,6 +18,7 @@ from mmframe.domain.kinds import Mode
 from mmframe.errors import UsageError
 from mmframe.net.timing import Timing
 from mmframe.registry import compose
+from mmframe.research.advice.tape import unwatched
 from mmframe.runtime.advice.asking import Asker, new_breaker
 from mmframe.runtime.advice.budget import Budget
 from mmframe.runtime.advice.desk import AdviceDesk
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mmframe.domain.advice import AdviceCall
-    from mmframe.ports import Adviser, Clock, History, LLMProvider
-    from mmframe.research.advice.evaluation import Watch
+    from mmframe.ports import Adviser, Clock, LLMProvider
+    from mmframe.research.advice.tape import Watch
     from mmframe.runtime.advice.asking import Outcome, Question
     from mmframe.runtime.plan import AdviserPlan, Plan
 
@@ -80,7 +80,7 @@ def ask_about_recording(  # noqa: PLR0913 - one keyword for each thing that can 
     if plan.history is None:
         msg = "a backtest without problems has a history"
         raise AssertionError(msg)
-    opened = _unwatched if watch is None else watch
+    opened = unwatched if watch is None else watch
     with opened(plan.history, f"asking about {path.name}") as history, _Askers(plan, before, latency_ns) as askers:
         session = _AskingSession(attrs.evolve(plan, history=history), askers.replies, on_call)
         session.open_advice()
@@ -88,11 +88,6 @@ def ask_about_recording(  # noqa: PLR0913 - one keyword for each thing that can 
             session, speed=None, stop=stop or StopRequest(), observer=None, limit_ns=plan.duration_ns
         )
         driver.run()
-
-
-def _unwatched(history: History, title: str, /) -> AbstractContextManager[History]:
-    del title
-    return nullcontext(history)
 
 
 class _AskingSession(Session):

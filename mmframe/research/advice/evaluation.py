@@ -6,15 +6,13 @@ advice differs, and it enters at the times at which the model's did.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from math import cbrt, ceil
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import attrs
 import msgspec
 
-from mmframe.builtin.calibration.replay import played
 from mmframe.builtin.optimizers.advice import AdviceParams
 from mmframe.config.advice_tables import AdviserKeys
 from mmframe.domain.advice import AdviceCall
@@ -33,7 +31,7 @@ from mmframe.research.advice.series import (
     updates_of,
 )
 from mmframe.research.advice.statistics import Interval, adjusted, fitting_block, total
-from mmframe.research.advice.tape import MarketTape
+from mmframe.research.advice.tape import read_tapes, unwatched
 from mmframe.research.advice.verdict import Comparison, verdict
 
 if TYPE_CHECKING:
@@ -44,9 +42,10 @@ if TYPE_CHECKING:
     from mmframe.domain.views import Advice
     from mmframe.ports import History
     from mmframe.research.advice.series import InForce
+    from mmframe.research.advice.tape import Watch
     from mmframe.runtime.plan import Plan
 
-__all__ = ["ARMS", "AdviceLevel", "Choices", "Evaluation", "Watch", "calls_of", "evaluate"]
+__all__ = ["ARMS", "AdviceLevel", "Choices", "Evaluation", "calls_of", "evaluate"]
 
 ARMS = ("none", "constant", "shifted", "rule", "model")
 """Without advice; the model's mean level; the model's advice at other times; a simple rule; the model."""
@@ -61,14 +60,6 @@ _SHIFT_LEAST = 0.05
 """Of the span: advice that is moved by less is still nearly the model's."""
 _NS_PER_S = 1_000_000_000
 _USD_LIKE = frozenset({"USD", "USDT", "USDC", "FDUSD", "BUSD", "DAI"})
-
-
-class Watch(Protocol):
-    """Lets somebody see how far a recording has been read."""
-
-    def __call__(self, history: History, title: str, /) -> AbstractContextManager[History]:
-        """Return the history that is read instead, for as long as it is read."""
-        ...
 
 
 @attrs.frozen(kw_only=True)
@@ -178,14 +169,7 @@ def evaluate(
         UsageError: If a choice cannot be, or an API cost has no rate.
         DataError: If no call is from the time of the recording, or the recording cannot be read or is too short.
     """
-    return _Study(
-        path, calls_of(calls, (choices or Choices()).adviser), choices or Choices(), watch or _unwatched
-    ).run()
-
-
-def _unwatched(history: History, title: str, /) -> AbstractContextManager[History]:
-    del title
-    return nullcontext(history)
+    return _Study(path, calls_of(calls, (choices or Choices()).adviser), choices or Choices(), watch or unwatched).run()
 
 
 class _Study:
@@ -198,7 +182,9 @@ class _Study:
         self._watch = watch
         self._plan = self._compose()
         self._instruments = self._plan.instruments
-        self._tapes = self._read_tapes()
+        # Read by itself: an arm that is halted does not see the end.
+        recorded = read_tapes(path, limit_ns=self._plan.duration_ns, blocked=choices.blocked, watch=watch)
+        self._tapes = tuple(tape for _, tape in recorded)
         self._start_ns = min(tape.start_ns for tape in self._tapes)
         self._end_ns = max(tape.end_ns for tape in self._tapes)
         self._calls = [call for call in calls if self._start_ns <= call.applied_ns < self._end_ns]
@@ -323,22 +309,6 @@ class _Study:
             msg = f"markets: expected one quote asset, was {', '.join(quotes)}"
             raise UsageError(msg, hint="profits in several assets cannot be added; evaluate one strategy file for each")
         return plan
-
-    def _read_tapes(self) -> tuple[MarketTape, ...]:
-        """Read the recorded market by itself: an arm that is halted does not see the end."""
-        tapes = []
-        for market, instrument in enumerate(self._instruments):
-            plan, tape = self._compose(), MarketTape()
-            history = _history(plan)
-            with self._watch(history, f"reading {instrument.symbol}") as watched:
-                book = plan.pipelines[market].book
-                for batch, index, _ in played(watched, book, market=market, limit_ns=plan.duration_ns):
-                    tape.add(batch, index, book)
-            if not tape.mid_times_ns:
-                msg = f"{instrument.symbol} has no book in the recording, so nothing can be compared"
-                raise DataError(msg, file=str(self._path))
-            tapes.append(tape)
-        return tuple(tapes)
 
     def _arm(self, arm: str, updates: Sequence[AdviceUpdate], title: str) -> tuple[ArmFigures, Curves]:
         plan = self._compose()

@@ -4,14 +4,68 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Protocol
 
+from mmframe.builtin.books.sorted_book import SortedBook
+from mmframe.builtin.calibration.replay import played
 from mmframe.domain.market import MarketBatch, MessageKind, Side
+from mmframe.errors import DataError
+from mmframe.registry import compose_history
 
 if TYPE_CHECKING:
-    from mmframe.ports import Book
+    from pathlib import Path
 
-__all__ = ["MarketTape"]
+    from mmframe.domain.instrument import Instrument
+    from mmframe.ports import Book, History
+
+__all__ = ["MarketTape", "Watch", "read_tapes", "unwatched"]
+
+
+class Watch(Protocol):
+    """Lets somebody see how far a recording has been read."""
+
+    def __call__(self, history: History, title: str, /) -> AbstractContextManager[History]:
+        """Return the history that is read instead, for as long as it is read."""
+        ...
+
+
+def unwatched(history: History, title: str, /) -> AbstractContextManager[History]:
+    """Show nothing."""
+    del title
+    return nullcontext(history)
+
+
+def read_tapes(
+    path: Path,
+    *,
+    limit_ns: int | None = None,
+    blocked: frozenset[str] = frozenset(),
+    watch: Watch = unwatched,
+) -> tuple[tuple[Instrument, MarketTape], ...]:
+    """Return the tape of each market of a strategy file's recording.
+
+    Args:
+        path: The strategy file; only its markets and its `[history]` matter.
+        limit_ns: Read so much of the recording only.
+        blocked: Plugins that must not be imported.
+        watch: Shows how far the recording has been read, once for each market.
+
+    Raises:
+        ConfigErrors: With every problem that concerns the history.
+        DataError: If the recording cannot be read, or a market has no book in it.
+    """
+    found = []
+    for market, instrument in enumerate(compose_history(path, blocked=blocked).instruments):
+        tape, book = MarketTape(), SortedBook()
+        with watch(compose_history(path, blocked=blocked).history, f"reading {instrument.symbol}") as history:
+            for batch, index, _ in played(history, book, market=market, limit_ns=limit_ns):
+                tape.add(batch, index, book)
+        if not tape.mid_times_ns:
+            msg = f"{instrument.symbol} has no book in the recording, so nothing can be measured"
+            raise DataError(msg, file=str(path))
+        found.append((instrument, tape))
+    return tuple(found)
 
 
 class MarketTape:
