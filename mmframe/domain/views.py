@@ -65,6 +65,8 @@ class Reason(IntEnum):
     """Our open orders or the position at the venue have not been compared with ours yet."""
     LIQUIDATING = 23
     """The position is being closed; nothing else is quoted meanwhile."""
+    NOT_VALUED = 24
+    """A position in this market's quote asset has no price yet: the run has not seen its book."""
     PLUGIN = 1000
 
 

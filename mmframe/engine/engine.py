@@ -330,6 +330,7 @@ class Engine:
             self._market_of(index).is_paused = True
         for index in state.killed_markets:
             self._market_of(index).is_killed = True
+        self._old_marks = {index: marks for index, marks in state.old_marks.items() if index < len(self._markets)}
         self._desk.restore(state.liquidations)
         if state.liquidations:
             self.wake_ns = 0
@@ -479,6 +480,7 @@ class Engine:
             peaks_pnl_quote={quote: group.peaks for quote, group in self._groups.items()},
             risk_states={name: tuple(values) for name, values in self._kept_states.items()},
             liquidations=self._desk.states(),
+            old_marks=dict(self._old_marks),
         )
 
     def status(self, now_ns: int, *, started_ns: int, mode: str) -> RunStatus:
@@ -546,30 +548,31 @@ class Engine:
 
     def _targets(self, market: EngineMarket, now_ns: int) -> Targets | None:
         """Return the targets; None when a fault makes us leave the orders as they are."""
+        # First, so that no fault of a stage keeps the loss of the day from being judged.
+        group = self._groups[market.instrument.quote]
+        group.update()
+        if group.wants_saving(now_ns):
+            self.state_revision += 1
+        is_beyond = self._max_daily_loss is not None and -group.day_pnl_quote >= self._max_daily_loss
+        if is_beyond and not market.pipeline.can_liquidate:
+            return self._beyond_daily_loss(market, now_ns)
         try:
             view = market.view(now_ns)
-            group = self._groups[market.instrument.quote]
-            group.update()
-            if group.wants_saving(now_ns):
-                self.state_revision += 1
-            day_pnl = group.day_pnl_quote
-            is_beyond = self._max_daily_loss is not None and -day_pnl >= self._max_daily_loss
-            if is_beyond and not market.pipeline.can_liquidate:
-                return self._beyond_daily_loss(market, now_ns)
             inventory = market.inventory(group)
             advice = market.advice_at(now_ns)
             if advice is not NEUTRAL_ADVICE:
                 market.due_ns = min(market.due_ns, int(advice.valid_until_ns) + 1)
             targets = market.pipeline.targets(view, inventory, advice, market.touch)
-            if is_beyond:
-                # One that closes positions is heard first: after the halt nobody would be asked any more.
-                self._heed_liquidation(market, targets, now_ns)
-                return self._beyond_daily_loss(market, now_ns)
-        except StageFault as fault:
-            return self._on_stage_fault(market, fault, now_ns)
         except Exception as error:  # noqa: BLE001 - a signal may raise anything; it is recorded and budgeted
-            unknown = StageFault("signals", StageKind.ENGINE, f"{type(error).__name__}: {error}")
-            return self._on_stage_fault(market, unknown, now_ns)
+            fault = error
+            if not isinstance(fault, StageFault):
+                fault = StageFault("signals", StageKind.ENGINE, f"{type(error).__name__}: {error}")
+            left = self._on_stage_fault(market, fault, now_ns)
+            return self._beyond_daily_loss(market, now_ns) if is_beyond else left
+        if is_beyond:
+            # One that closes positions is heard first: after the halt nobody would be asked any more.
+            self._heed_liquidation(market, targets, now_ns)
+            return self._beyond_daily_loss(market, now_ns)
         market.consecutive_faults = 0
         self._heed_liquidation(market, targets, now_ns)
         if targets.halt_scope is not None:
@@ -818,7 +821,8 @@ class Engine:
             return int(Reason.VENUE_DOWN)
         if not market.truth.is_ready:
             return int(Reason.NOT_COMPARED)
-        return market.book_reason(now_ns)
+        reason = market.book_reason(now_ns)
+        return reason if reason or self._groups[market.instrument.quote].is_valued else int(Reason.NOT_VALUED)
 
     # State changes.
 

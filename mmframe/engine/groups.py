@@ -37,6 +37,7 @@ class QuoteGroup:
         "_ledgers",
         "_save_peak_after_ns",
         "_saved_peaks",
+        "_unseen",
         "concentration",
         "day_peak_pnl_quote",
         "day_pnl_quote",
@@ -65,6 +66,19 @@ class QuoteGroup:
         self._awaits_marks = False
         self._saved_peaks = (0.0, 0.0)
         self._save_peak_after_ns = 0
+        self._unseen = self.markets
+
+    @property
+    def is_valued(self) -> bool:
+        """Tell whether the book of every position has been seen.
+
+        Until then a position that was taken back, or found, is worth what its last fill said: a loss would be judged
+        that nobody has made, or one that was made would not.
+        """
+        if self._unseen:
+            self._unseen = tuple(market for market in self._unseen if not market.has_touch)
+            return not any(market.ledger.position_lots for market in self._unseen)
+        return True
 
     def update(self) -> None:
         """Bring the figures up to the positions and marks as they are now."""

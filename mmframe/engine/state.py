@@ -41,6 +41,8 @@ class EngineState(msgspec.Struct, frozen=True):
     """What risk controls remember, by market and name."""
     liquidations: tuple[LiquidationState, ...] = ()
     """Positions that are being closed, and how far that is."""
+    old_marks: dict[int, tuple[int, int]] = {}
+    """By market: lots held as the day began and their mark in half ticks, until the day's first book values them."""
 
 
 class RestoredOrder(msgspec.Struct, frozen=True):

@@ -72,6 +72,7 @@ _REASON_TEXTS = {
     Reason.VENUE_DOWN: "the venue cannot be traded on",
     Reason.NOT_COMPARED: "the venue's open orders or position have not been compared with ours yet",
     Reason.LIQUIDATING: "the position is being closed",
+    Reason.NOT_VALUED: "the book of a market that holds a position is not there yet, so no loss can be judged",
     Reason.PLUGIN: "a plugin's own reason",
 }
 

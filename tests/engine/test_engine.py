@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from mmframe.domain.kinds import Scope
+from mmframe.domain.liquidation import LiquidationTerms
 from mmframe.domain.market import NEVER_NS, BookState, Side
 from mmframe.domain.orders import (
     ALL_MARKETS,
@@ -275,6 +276,26 @@ def test_a_daily_loss_halts_the_strategy_and_resume_releases_it(bench):
     assert [type(a) for a in made.handle(OperatorCommand(Command.RESUME, made.now_ns))] == [Submit, Submit]
 
 
+@pytest.mark.parametrize("what", ["optimizer", "signal"])
+def test_a_daily_loss_halts_also_while_a_stage_fails_and_a_control_could_close_positions(bench, what):
+    signal = FailingRead()
+    control = (lambda asked: RiskVerdict(0, *asked[:4], 0), Scope.STRATEGY, LiquidationTerms())
+    limits = GateLimits(max_daily_loss_quote=Decimal(20))
+    made = bench(limits=limits, controls=[control], signals=[("it", signal)], faults=FaultBudget(halt_after=99))
+    made.accept(made.book())
+    made.handle(fill("mm-demo-0-1", Side.BUY, 99, 10, now_ns=made.now_ns))
+    made.now_ns += SECOND_NS
+    if what == "optimizer":
+        made.quoter.answer = ZeroDivisionError("spread")
+    else:
+        signal.is_failing = True
+
+    made.message(snapshot(bids=[(95, 50)], asks=[(98, 50)]))
+
+    assert made.engine.halt_reason == "daily loss 25.00 USDT, limit 20"
+    assert made.engine.faults == 1
+
+
 def test_a_new_day_starts_the_daily_loss_anew(bench):
     made = bench(limits=GateLimits(max_daily_loss_quote=Decimal(20)))
     made.accept(made.book())
@@ -348,6 +369,16 @@ def test_a_halt_with_a_plugins_own_reason_names_its_number(bench):
     made.book()
 
     assert made.engine.halt_reason == "risk control 'control-0': reason 1007"
+
+
+class FailingRead:
+    on_touch = on_trade = None
+    is_failing = False
+
+    def read(self, now_ns, tick):
+        if self.is_failing:
+            raise ZeroDivisionError("volatility")
+        return 0.0
 
 
 class RaisingSignal:
@@ -863,6 +894,25 @@ def test_what_the_market_did_while_a_run_was_away_over_midnight_is_not_todays_pr
     assert not made.engine.is_halted
     assert made.quoter.seen[-1][1].day_pnl_quote == 2 * (mid - 90)
     assert made.engine.state().day_start_pnl_quote == 10 * (mid - 100)
+
+
+def test_a_day_that_began_without_a_book_is_valued_by_the_first_one_also_in_the_next_process(bench):
+    bought = RestoredFill(Fill(0, "x", "1", Side.BUY, 100, 10, True, Decimal(0), "USDT", 0, 0), 200)
+    first = bench()
+    first.engine.restore(RestoredRun(EngineState(day=1), (), (bought,)))
+    first.decide()
+    first.engine.handle(OperatorCommand(Command.PAUSE, first.now_ns))
+    first.decide()
+
+    # Its process dies before the feed's first book.
+    again = bench(limits=GateLimits(max_daily_loss_quote=Decimal(50)))
+    again.engine.restore(RestoredRun(first.engine.state(), (), (bought,)))
+    again.engine.handle(OperatorCommand(Command.RESUME, again.now_ns))
+    again.book(bid=78, ask=82)
+
+    assert not again.engine.is_halted
+    assert again.quoter.seen[-1][1].day_pnl_quote == 0.0
+    assert again.engine.state().old_marks == {}
 
 
 def test_a_halt_outside_a_decision_wakes_every_market_at_once(bench):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from mmframe.domain.kinds import Scope
@@ -159,6 +160,34 @@ def test_a_released_run_starts_its_high_water_marks_at_the_first_prices_of_all_t
 
     # Both fills were worth 100 when they were made; what the market did since is no fall from a new peak.
     assert seen == {"resumed": (-350.0, 0.0, 0.0), "released": (-350.0, -300.0, -300.0)}
+
+
+def test_no_loss_is_judged_and_nothing_quoted_before_the_book_of_every_position_has_been_seen():
+    def halt_on_loss(_params, _state, _view, inventory, _advice, proposal):
+        level = RiskLevel.HALT if inventory.day_pnl_quote <= -100.0 else RiskLevel.ALLOW
+        return RiskVerdict(int(level), *proposal[:4], 0)
+
+    symbols, controls = ("AAA/USDT", "BBB/USDT", "AAA/USDC"), ((RiskRule(halt_on_loss, ()), Scope.STRATEGY),)
+    engine, _ = make_engine(*symbols, controls=controls)
+    fill = Fill(1, "x", "1", Side.BUY, 100, 10, True, Decimal(0), "USDT", START_NS, START_NS)
+    # The day begins when what was bought at 100 is worth 150.
+    show(engine, 1, mid=150, now_ns=START_NS - SECOND_NS)
+    state = msgspec.structs.replace(engine.state(), day_start_pnl_quote=Decimal(500))
+    again, watchers = make_engine(*symbols, controls=controls)
+    again.restore(RestoredRun(state, (), (RestoredFill(fill, 200),)))
+
+    early = show(again, 0, now_ns=START_NS)
+    other = show(again, 2, now_ns=START_NS)
+
+    assert (early, watchers[0].inventories, len(other)) == ([], [], 2)
+    assert again.status(START_NS, started_ns=0, mode="paper").markets[0].bid_reason == Reason.NOT_VALUED
+
+    show(again, 1, mid=150, now_ns=START_NS + SECOND_NS)
+    quotes = again.decide(START_NS + SECOND_NS)
+
+    assert not again.is_halted
+    assert watchers[0].inventories[-1].day_pnl_quote == 0.0
+    assert {each.action.market for each in quotes} <= {0}
 
 
 def test_the_day_s_high_water_mark_begins_at_midnight():
