@@ -48,6 +48,7 @@ def test_help_lists_the_commands_in_a_newcomers_order_and_the_exit_statuses(invo
         "calibrate",
         "advice",
         "doctor",
+        "llm",
         "pause",
         "resume",
         "kill",
