@@ -42,6 +42,13 @@ SCHEMA = {
     },
     "$defs": {"regime": {"enum": ["calm", "stress"]}},
 }
+TOLD = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["factor"],
+    "properties": {"factor": {"type": "number", "description": "Times the spread. {minimum: 2, maximum: 2.5}"}},
+}
+"""What the messages API takes: bounds in words."""
 
 
 @pytest.fixture(scope="module")
@@ -119,17 +126,25 @@ def test_a_schema_is_answered_over_the_wire_plain_and_streamed(ask):
     assert plain.headers["x-ratelimit-reset-tokens"] == "6m0s"
 
 
+def test_messages_with_bounds_in_the_schema_are_refused(ask_messages):
+    reply = ask_messages(output_config={"format": {"type": "json_schema", "schema": SCHEMA}})
+
+    assert reply.status_code == 400
+    assert reply.json()["error"]["message"] == "output_config.format.schema: property 'maxLength' is not supported"
+
+
 @pytest.mark.parametrize("is_tool", [False, True], ids=["schema", "tool"])
 def test_messages_are_answered_plain_and_streamed(ask_messages, is_tool):
     tool = {"tools": [{"name": "advice", "input_schema": SCHEMA}], "tool_choice": {"type": "tool", "name": "advice"}}
-    wanted = tool if is_tool else {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}}
+    wanted = tool if is_tool else {"output_config": {"format": {"type": "json_schema", "schema": TOLD}}}
 
     plain = ask_messages(**wanted)
     stream = ask_messages(**wanted, stream=True)
 
     block = plain.json()["content"][0]
     answer = block["input"] if is_tool else json.loads(block["text"])
-    jsonschema.validate(answer, SCHEMA)
+    jsonschema.validate(answer, SCHEMA if is_tool else TOLD)
+    assert is_tool or 2 <= answer["factor"] <= 2.5
     assert plain.json()["stop_reason"] == ("tool_use" if is_tool else "end_turn")
     events = [json.loads(line[6:]) for line in stream.text.splitlines() if line.startswith("data: ")]
     deltas = [event["delta"] for event in events if event["type"] == "content_block_delta"]

@@ -20,6 +20,11 @@ _CREATED_S = 1_700_000_000
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PIECES = 3
 _FORMATS = ("json_object", "json_schema")
+_REFUSED_BOUNDS = frozenset(
+    {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems"}
+)
+"""What the messages API does not take in a schema that it holds a model to."""
+_SCHEMA_DEPTH_MAX = 32
 
 
 @attrs.frozen
@@ -115,6 +120,18 @@ def _object(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _refused_bound(schema: Any, depth: int = 0) -> str:
+    """Return the first keyword of a schema that the messages API refuses, or nothing."""
+    if not isinstance(schema, dict) or depth > _SCHEMA_DEPTH_MAX:
+        return ""
+    named = [
+        each for key in ("properties", "$defs") if isinstance(schema.get(key), dict) for each in schema[key].values()
+    ]
+    found = sorted(_REFUSED_BOUNDS & set(schema))
+    found += [_refused_bound(each, depth + 1) for each in (*named, schema.get("items"))]
+    return next((name for name in found if name), "")
 
 
 def _text_of(content: Any) -> str:
@@ -335,6 +352,9 @@ class Anthropic:
         }
         if any(problems.values()):
             return next(problem for problem, is_so in problems.items() if is_so)
+        bound = _refused_bound(((fields.get("output_config") or {}).get("format") or {}).get("schema"))
+        if bound:
+            return f"output_config.format.schema: property '{bound}' is not supported"
         lacking = [name for name in ("temperature", "output_config") if name in fields and name in refused]
         return f"{lacking[0]}: Extra inputs are not permitted" if lacking else ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ __all__ = ["reply_text", "reply_value", "schema_in"]
 _DEPTH_MAX = 32
 _ITEMS_MAX = 64
 _BRACES_MAX = 200
+_TOLD_BOUND = re.compile(r"[{ ](minimum|maximum): (-?\d+(?:\.\d+)?)(?=[,}])")
 _LOWEST, _HIGHEST = -1.0, 1.0
 """Of a number that the schema does not bound."""
 
@@ -109,6 +111,7 @@ class _Maker:
         return made
 
     def _number(self, schema: dict[str, Any], path: str, _depth: int) -> float:
+        schema = {**_told_bounds(schema), **schema}
         low = float(schema.get("minimum", schema.get("exclusiveMinimum", _LOWEST)))
         high = float(schema.get("maximum", schema.get("exclusiveMaximum", max(low + 1, _HIGHEST))))
         # Away from the ends, so that rounding and exclusive bounds are kept.
@@ -129,6 +132,12 @@ class _Maker:
     def _pick(self, path: str, count: int) -> int:
         digest = hashlib.sha256(self._prompt + path.encode("utf-8", "replace")).digest()
         return int.from_bytes(digest[:8], "big") % count
+
+
+def _told_bounds(schema: dict[str, Any]) -> dict[str, float]:
+    """Return the bounds that stand in a description: in the words of clients whose API takes none in a schema."""
+    told = _TOLD_BOUND.findall(str(schema.get("description", "")))
+    return {name: float(value) for name, value in told}
 
 
 def _distinct(items: Any) -> dict[str, list[Any]]:

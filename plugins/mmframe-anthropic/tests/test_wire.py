@@ -35,6 +35,24 @@ def test_a_question_held_to_a_schema():
     )
 
 
+def test_bounds_are_told_in_words_because_a_schema_with_them_is_refused():
+    thing = (
+        b'{"type":"object","properties":{"minimum":{"type":"number","minimum":0.5,"maximum":3,"description":"Times."},'
+        b'"word":{"type":"string","enum":["minimum"],"maxLength":9}}}'
+    )
+    schema = b'{"type":"object","properties":{"M1":{"$ref":"#/$defs/thing"}},"$defs":{"thing":' + thing + b"}}"
+    question = msgspec.structs.replace(QUESTION, reply_schema=schema)
+
+    held = json.loads(sent(question))["output_config"]["format"]["schema"]
+
+    assert held["properties"] == {"M1": {"$ref": "#/$defs/thing"}}
+    assert held["$defs"]["thing"]["properties"] == {
+        "minimum": {"type": "number", "description": "Times. {minimum: 0.5, maximum: 3}"},
+        "word": {"type": "string", "enum": ["minimum"], "description": "{maxLength: 9}"},
+    }
+    assert json.loads(sent(question, json_mode="tool"))["tools"][0]["input_schema"] == json.loads(schema)
+
+
 def test_a_question_with_a_forced_tool():
     body = json.loads(sent(json_mode="tool", sends_temperature=False))
 

@@ -40,6 +40,12 @@ _ENDINGS = {
 }
 """What `stop_reason` says besides the wanted one."""
 
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
+           "minItems", "maxItems")  # fmt: skip
+"""What the API does not take in a schema that it holds the model to: a schema with one of them is answered with 400."""
+_NAMED = ("properties", "$defs")
+"""Keywords under which there are names, each with a schema of its own."""
+
 
 class _Block(msgspec.Struct):
     """One part of an answer; `input` stays as it was written, so that a reader sees doubled keys too."""
@@ -55,6 +61,27 @@ class _Blocks(msgspec.Struct):
     content: list[_Block] = []
 
 
+def _without_bounds(schema: Any) -> Any:
+    """Return a schema with its bounds told in the description instead, as the official clients do.
+
+    The model then reads them, and whoever reads the answer holds it to them.
+    """
+    if isinstance(schema, list):
+        return [_without_bounds(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in _NAMED and isinstance(value, dict):
+            kept[key] = {name: _without_bounds(each) for name, each in value.items()}
+        elif key not in _BOUNDS:
+            kept[key] = _without_bounds(value)
+    bounds = ", ".join(f"{key}: {schema[key]}" for key in _BOUNDS if key in schema)
+    if bounds:
+        kept["description"] = f"{schema.get('description', '')} {{{bounds}}}".lstrip()
+    return kept
+
+
 def messages_body(request: CompletionRequest, options: MessagesOptions) -> bytes:
     """Return the body of one question; equal questions give equal bytes."""
     system = encodable(request.system)
@@ -66,7 +93,8 @@ def messages_body(request: CompletionRequest, options: MessagesOptions) -> bytes
     if options.sends_temperature:
         body["temperature"] = options.temperature
     if options.json_mode == "schema":
-        body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
+        held = _without_bounds(msgspec.json.decode(request.reply_schema))
+        body["output_config"] = {"format": {"type": "json_schema", "schema": held}}
     elif options.json_mode == "tool":
         name = request.reply_name
         body["tools"] = [{"name": name, "description": "Give the answer.", "input_schema": schema}]
