@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mmframe.domain.advice import AdviceCall
     from mmframe.domain.market import MarketBatch
     from mmframe.domain.orders import Approved, VenueEvent
+    from mmframe.domain.records import LimitRecord
     from mmframe.domain.status import RunStatus
     from mmframe.engine.engine import EngineEvent
     from mmframe.engine.state import EngineState, RestoredRun
@@ -161,9 +162,11 @@ class Session:
             number: Of a command that was sent; 0 for one that was not.
         """
         self.engine.handle(command)
+        limits = self._record_limits()
         if self.journal is not None:
             self._saved_revision = self.engine.state_revision
             self._record(self.journal.on_command, command, self.engine.state(), number)
+        self._tell_limits(limits)
 
     def fail(self, error: Exception) -> None:
         """End the run with `error`; the first one stays."""
@@ -174,10 +177,13 @@ class Session:
         """Make the decisions that are due and send what they approved."""
         for opening in self.engine.opening_fills(now_ns) if self._may_open else ():
             self._on_venue_event(opening)
-        self._send(self.engine.decide(now_ns), now_ns)
+        approved = self.engine.decide(now_ns)
+        # In the commit that holds what was decided with them: what a limit took must not be without its reason.
+        limits = self._record_limits()
+        self._send(approved, now_ns)
         if self.engine.records_decisions:
             self._write_decisions()
-        self._write_limits()
+        self._tell_limits(limits)
 
     def stop(self, reason: str) -> None:
         """Stop quoting and cancel everything; keep stepping until `is_clean`."""
@@ -217,7 +223,7 @@ class Session:
         if self.advice is not None:
             self.advice.close(self.now_ns)
         engine.tell_open_limits(self.now_ns)
-        self._write_limits()
+        self._tell_limits(self._record_limits())
         for sink in self._sinks:
             self._close(sink)
         result = RunResult(
@@ -297,11 +303,17 @@ class Session:
         self._saved_revision = engine.state_revision
         return engine.state()
 
-    def _write_limits(self) -> None:
-        for record in self.engine.take_limits():
+    def _record_limits(self) -> Sequence[LimitRecord]:
+        """Have the journal write, with its next commit, which limits began and ended to bind; return them."""
+        records = self.engine.take_limits()
+        for record in records:
             self._limits.add(record)
             if self.journal is not None:
                 self._record(self.journal.on_limit, record)
+        return records
+
+    def _tell_limits(self, records: Sequence[LimitRecord]) -> None:
+        for record in records:
             self._tell("on_limit", record)
 
     def _save_state(self) -> None:

@@ -120,6 +120,22 @@ def test_a_halt_is_on_record_from_when_it_latched_to_its_release(tmp_path):
     assert (told.market, told.stage, told.ended_ns, told.detail) == (ALL_MARKETS, "halt", None, "killed: enough")
 
 
+def test_what_a_command_stops_is_on_disk_with_the_command(tmp_path):
+    (tmp_path / "strategy.toml").write_text(STRATEGY)
+    plan = compose(tmp_path / "strategy.toml")
+    path = tmp_path / "run.journal"
+    with Journal.create(path, RunHeader.of(plan, started_ns=1)) as journal:
+        session = Session(plan, journal=journal)
+        session.advance_to(SECOND_NS)
+        session.on_command(OperatorCommand(Command.KILL, SECOND_NS, reason="enough"), 7)
+
+        # As another process finds it when this one dies here.
+        with JournalReader(path) as reader:
+            (told,) = reader.limits()
+
+    assert (told.stage, told.detail) == ("halt", "killed: enough")
+
+
 def test_what_a_limit_did_at_a_moment_counts_as_one_time():
     tally = LimitTally(["BTC/USDT"])
     record = LimitRecord(0, "slice", 1, 7, SECOND_NS, SECOND_NS, 1, is_over=True)

@@ -121,9 +121,7 @@ def test_a_daily_loss_stays_latched_over_kill_9_until_a_person_releases_it(run, 
 
     assert killed == -signal.SIGKILL
     assert left.state.halt_reason == DAILY_LOSS
-    if moment == "after-halt":
-        # At the very moment only the latch itself is sure to be on disk.
-        assert halts(journal, 1) == {"daily-loss": Reason.DAILY_LOSS, "halt": Reason.HALTED}
+    assert halts(journal, 1) == {"daily-loss": Reason.DAILY_LOSS, "halt": Reason.HALTED}
     # The orders that were to be cancelled are not known to be gone.
     assert left.orders
 
