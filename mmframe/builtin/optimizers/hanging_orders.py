@@ -60,6 +60,10 @@ class HangingOrdersParams(NamedTuple):
     """Of the mid."""
     max_age_ns: float
     half_lot: float
+    min_size: float
+    """Of an order of this instrument, base units."""
+    min_notional: float
+    """Of an order of this instrument, quote units."""
 
 
 def on_fill(params: HangingOrdersParams, state: State, fill: FillTick) -> None:
@@ -108,15 +112,20 @@ def hanging_orders(  # noqa: PLR0913, PLR0917 - the rule signature; a rule calls
         # A clock that went back, as on a replay: the age counts anew.
         state[_SINCE_NS] = state[_SINCE_NS] if state[_SINCE_NS] < now_ns else now_ns
         is_near = abs(state[_PRICE] - view.mid) <= params.cancel_share * view.mid
-        if not (is_near and now_ns - state[_SINCE_NS] <= params.max_age_ns):
+        # A rest that no venue takes would keep the side empty until it is too old.
+        least = params.min_notional / state[_PRICE]
+        least = least if least > params.min_size else params.min_size
+        is_order = state[_LEFT] > least - params.half_lot
+        if not (is_near and is_order and now_ns - state[_SINCE_NS] <= params.max_age_ns):
             state[_SIDE] = 0.0
-    if state[_SIDE] > 0.0 and bid_size > 0.0:
+    # Where the market has come through its price, what the stages before propose is the better price.
+    if state[_SIDE] > 0.0 and bid_size > 0.0 and state[_PRICE] < view.ask:
         bid = state[_PRICE]
         bid_size = state[_LEFT]
         bid_reason = HANGING
         if ask_size > 0.0 and ask < bid + view.tick:
             ask = bid + view.tick
-    elif state[_SIDE] < 0.0 and ask_size > 0.0:
+    elif state[_SIDE] < 0.0 and ask_size > 0.0 and state[_PRICE] > view.bid:
         ask = state[_PRICE]
         ask_size = state[_LEFT]
         ask_reason = HANGING
@@ -134,7 +143,14 @@ def hanging_orders(  # noqa: PLR0913, PLR0917 - the rule signature; a rule calls
 
 
 def _build(options: HangingOrdersOptions, context: BuildContext) -> OptimizerRule:
-    params = HangingOrdersParams(options.cancel_percent / 100.0, options.max_age_s * 1e9, context.instrument.lot / 2.0)
+    instrument = context.instrument
+    params = HangingOrdersParams(
+        options.cancel_percent / 100.0,
+        options.max_age_s * 1e9,
+        instrument.lot / 2.0,
+        instrument.min_size_lots * instrument.lot,
+        float(instrument.min_notional_quote),
+    )
     return OptimizerRule(hanging_orders, params, (0.0,) * _STATE_SIZE, on_fill=on_fill)
 
 
@@ -144,8 +160,10 @@ HANGING_ORDERS = OptimizerSpec(
     description="""\
 When fills of one side add up to the size of its quote, the quote of the other side hangs: its price stays as it was
 proposed last, for what is left of its size, whatever the stages before propose for that side. It ends when fills have
-taken all of it, when it is further than cancel_percent of the mid away, or when it has hung for max_age_s. The side
-that was filled is quoted anew as the stages before it propose, though never closer than one tick to the hanging quote.
+taken all of it but for a rest too small to be an order, when it is further than cancel_percent of the mid away, or when
+it has hung for max_age_s. While the market is beyond it, so that it would cross, the side is quoted as the stages
+before propose, which is the better price. The side that was filled is quoted anew as they propose, though never closer
+than one tick to the hanging quote.
 So each round trip earns the spread that it began with, if the price comes back.
 
 An order that keeps its price keeps its place in the queue, too. Parts of a fill count: they add up over the orders that

@@ -8,21 +8,25 @@ from hypothesis import strategies as st
 
 from mmframe.builtin.optimizers.hanging_orders import HANGING, HANGING_ORDERS, HangingOrdersOptions
 from mmframe.domain.views import NEUTRAL_ADVICE, FillTick, QuoteProposal, Reason
-from mmframe.testing import START_NS, build_component, make_inventory, make_view
+from mmframe.testing import START_NS, build_component, make_instrument, make_inventory, make_view
 
 SECOND_NS = 1_000_000_000
 NO_ASK = {"ask": math.nan, "ask_size": 0.0, "ask_reason": int(Reason.ADVICE_PAUSE)}
 
 
 class Hanging:
-    """The stage behind a model that quotes 0.10 on either side of the mid."""
+    """The stage behind a model that quotes 0.10 on either side of the mid, in a book that is 0.155 away from it."""
 
-    def __init__(self, **options):
-        self.rule = build_component(HANGING_ORDERS, HangingOrdersOptions(**options))
+    def __init__(self, instrument=None, **options):
+        self.rule = build_component(
+            HANGING_ORDERS, HangingOrdersOptions(**options), instruments=(instrument or make_instrument(),)
+        )
 
-    def at(self, mid, *, at_s=0.0, size=1.0, **changes):
+    def at(self, mid, *, at_s=0.0, size=1.0, touch=0.155, **changes):
         proposal = QuoteProposal(mid - 0.1, size, mid + 0.1, size, 0, 0)._replace(**changes)
-        view = make_view(now_ns=START_NS + round(at_s * SECOND_NS))._replace(mid=mid)
+        middle = 100.0 if math.isnan(mid) else mid
+        now_ns = START_NS + round(at_s * SECOND_NS)
+        view = make_view(middle - touch, middle + touch, now_ns=now_ns)._replace(mid=mid)
         return self.rule.propose(view, make_inventory(), NEUTRAL_ADVICE, proposal)
 
     def filled(self, side, size, *, at_s=0.0):
@@ -130,15 +134,43 @@ def test_the_new_quote_keeps_a_tick_away_from_the_hanging_one():
     stage.at(100.0)
     stage.filled(1.0, 1.0)
 
-    assert prices(stage.at(100.3)) == (100.09, 100.1)
+    assert prices(stage.at(100.2)) == (100.09, 100.1)
+
+
+def test_a_price_that_the_market_has_come_through_gives_way_to_the_better_one_until_it_is_back():
+    long, short = Hanging(), Hanging()
+    for stage, side in ((long, 1.0), (short, -1.0)):
+        stage.at(100.0)
+        stage.filled(side, 1.0)
+
+    assert prices(long.at(100.3)) == (100.2, 100.4)
+    assert prices(short.at(99.7)) == (99.6, 99.8)
+    assert (long.at(99.6).ask, short.at(100.4).bid) == pytest.approx((100.1, 99.9))
+
+
+@pytest.mark.parametrize(
+    "instrument",
+    [make_instrument(min_size_lots=300), make_instrument(min_notional_quote="30.03")],
+    ids=["size", "value"],
+)
+@pytest.mark.parametrize(("filled", "hangs"), [(0.7, True), (0.701, False)])
+def test_a_rest_too_small_to_be_an_order_does_not_keep_its_side_empty(instrument, filled, hangs):
+    stage = Hanging(instrument)
+    stage.at(100.0)
+    stage.filled(1.0, 1.0)
+    stage.filled(-1.0, filled)
+
+    was = stage.at(99.6)
+
+    assert (was.ask, was.ask_size) == (pytest.approx(100.1 if hangs else 99.7), pytest.approx(0.3 if hangs else 1.0))
 
 
 def test_a_bid_without_a_price_left_below_the_hanging_ask_is_withdrawn():
     stage = Hanging(cancel_percent=100.0)
-    stage.at(1.0, bid=0.5, ask=0.005)
+    stage.at(1.0, touch=0.999, bid=0.5, ask=0.005)
     stage.filled(1.0, 1.0)
 
-    was = stage.at(1.0)
+    was = stage.at(1.0, touch=0.999)
 
     assert (was.bid_size, was.bid_reason, was.ask) == (0.0, Reason.BELOW_MINIMUM, 0.005)
 
@@ -174,6 +206,8 @@ def test_it_follows_the_obvious_reference(moments):
         hanging = [one for one in hanging if abs(one[1] - mid) <= 0.015 * mid]
         bid, ask, sizes = mid - 0.1, mid + 0.1, {1: 1_000, -1: 1_000}
         for hung, price, left in hanging:
+            if hung * (price - mid) >= 0.155:
+                continue
             sizes[hung] = left
             bid, ask = (price, max(ask, price + 0.01)) if hung > 0 else (min(bid, price - 0.01), price)
         assert prices(was) == (bid, ask)
