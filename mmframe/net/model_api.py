@@ -463,15 +463,18 @@ class ModelApi:
 
     def _unanswered(self, outcome: NotSent | OutcomeUnknown, worst: Usage, latency_ns: int) -> ModelAnswer:
         if isinstance(outcome, NotSent):
-            status = ReplyStatus.CONFIG if outcome.is_final else ReplyStatus.UNAVAILABLE
-            return ModelAnswer(status, outcome.reason, latency_ns=latency_ns)
+            if outcome.is_final:
+                return ModelAnswer(ReplyStatus.CONFIG, outcome.reason, latency_ns=latency_ns)
+            detail = f"{self.origin} could not be asked: {outcome.reason}"
+            return ModelAnswer(ReplyStatus.UNAVAILABLE, detail, latency_ns=latency_ns)
         http_status = outcome.status or 0
         if http_status and http_status not in _SUCCESS:
             status, usage = status_of(http_status), Usage()
         else:
             status = ReplyStatus.UNREADABLE if outcome.is_unreadable else ReplyStatus.UNAVAILABLE
             usage = worst
-        return ModelAnswer(status, outcome.reason, http_status=http_status, latency_ns=latency_ns, usage=usage)
+        detail = outcome.reason if http_status else f"{self.origin} did not answer: {outcome.reason}"
+        return ModelAnswer(status, detail, http_status=http_status, latency_ns=latency_ns, usage=usage)
 
     def _wait_ns(self, status: ReplyStatus, answer: Answer) -> int:
         if status is ReplyStatus.OK:
