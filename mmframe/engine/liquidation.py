@@ -265,12 +265,15 @@ class LiquidationDesk:
         if not terms.is_latched:
             # What is halted, or closed because of a halt, is not for it to trade.
             indices -= {index for index in indices if index in self.markets or self._markets[index].halt_reason}
+        markets = tuple(ClosingMarket(index, self._markets[index].ledger.position_lots) for index in sorted(indices))
+        liquidation = Liquidation(LiquidationState(source, reason, terms, now_ns, now_ns, markets))
+        if not terms.is_latched and all(self._is_rest(liquidation, self._markets[index]) for index in indices):
+            # It would be over at once, and asked for again at once, for ever.
+            return
         if not indices or any(each.terms.is_latched and indices <= each.markets.keys() for each in self.active):
             return
         for each in list(self.active):
             self._release(each, indices, "goes on as part of a wider one", now_ns)
-        markets = tuple(ClosingMarket(index, self._markets[index].ledger.position_lots) for index in sorted(indices))
-        liquidation = Liquidation(LiquidationState(source, reason, terms, now_ns, now_ns, markets))
         self.active.append(liquidation)
         self._changed()
         self._note_start(liquidation, now_ns)
@@ -393,8 +396,10 @@ class LiquidationDesk:
         return Slice(market.index, side, price, lots, cap_bps, to_close)
 
     def _is_closed(self, liquidation: Liquidation, market: EngineMarket) -> bool:
-        if market.tracker.live:
-            return False
+        return not market.tracker.live and self._is_rest(liquidation, market)
+
+    def _is_rest(self, liquidation: Liquidation, market: EngineMarket) -> bool:
+        """Tell whether what is left to be closed is below the smallest order."""
         to_close = self._to_close(liquidation, market)
         if to_close < market.instrument.min_size_lots:
             return True

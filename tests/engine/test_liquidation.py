@@ -704,6 +704,26 @@ def test_one_that_does_not_halt_closes_down_to_the_target_and_lets_quoting_go_on
     assert [action.is_post_only for action in sent] == [True, True]
 
 
+@pytest.mark.parametrize("what", ["below the smallest order", "not on the account"])
+def test_what_cannot_be_closed_is_not_tried_for_ever_at_one_time(what):
+    grid = make_instrument(tick_size="1", lot_size="1", min_size_lots=5)
+    desk = Desk((grid,), terms=REBALANCE)
+    desk.quote()
+    desk.hold(3 if what == "below the smallest order" else 30)
+    if what == "not on the account":
+        desk.engine.handle(BalanceUpdate("BTC", Decimal(0), Decimal(0), desk.now_ns))
+    desk.switches[0].level = int(RiskLevel.LIQUIDATE)
+
+    desk.pull(desk.after(1))
+    for _ in range(5):
+        desk.decide()
+
+    assert desk.engine.wake_ns > desk.now_ns
+    assert (desk.told(), desk.engine._desk.active) == ([], [])
+    # It asked for no quotes either.
+    assert not desk.engine.has_live_orders
+
+
 def test_a_halt_ends_one_that_does_not_halt():
     desk, order = closing(30, terms=REBALANCE)
     desk.end(order)
