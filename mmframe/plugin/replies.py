@@ -134,7 +134,7 @@ class NumberField:
     def read(self, found: FoundValue) -> float | Fault:
         """Return the number, or why it is none."""
         value = found.value
-        if isinstance(value, bool) or not isinstance(value, float):
+        if not isinstance(value, float):  # what JSON has for numbers is one by now, and true is none
             return found.fault(AdviceVerdict.WRONG_TYPE, self.expected)
         if not -math.inf < value < math.inf:
             return found.fault(AdviceVerdict.NOT_FINITE, self.expected)
