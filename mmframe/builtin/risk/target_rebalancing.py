@@ -26,6 +26,14 @@ _CANCEL_ONLY = int(RiskLevel.CANCEL_ONLY)
 _LIQUIDATE = int(RiskLevel.LIQUIDATE)
 _NOT_FINITE = int(Reason.NOT_FINITE)
 _SECOND_NS = 1_000_000_000
+_LONGEST_S = 604_800.0
+
+_ROUNDING_NS = 1_024.0
+"""What the difference of two times as floats may be off by."""
+
+# Places in the state.
+_ASKED_NS = 0
+_RESTS_UNTIL_NS = 1
 
 
 @attrs.frozen
@@ -60,6 +68,14 @@ class TargetRebalancingOptions:
         maximum=5_000.0,
     )
 
+    max_duration_s: float = option(
+        help="Time after which it is given up; the market is then quoted for as long before it is tried again.",
+        default=600.0,
+        unit="s",
+        minimum=1.0,
+        maximum=_LONGEST_S,
+    )
+
     def __attrs_post_init__(self) -> None:
         if not self.taker:
             msg = "taker: expected true, was false"
@@ -74,12 +90,13 @@ class TargetRebalancingParams(NamedTuple):
     """The options as the rule reads them."""
 
     band: float
+    max_duration_ns: float
 
 
 def target_rebalancing(  # noqa: PLR0913, PLR0917 - the rule signature
     params: TargetRebalancingParams,
-    state: State,  # noqa: ARG001
-    view: MarketView,  # noqa: ARG001
+    state: State,
+    view: MarketView,
     inventory: Inventory,
     advice: Advice,  # noqa: ARG001
     proposal: QuoteProposal,
@@ -92,13 +109,25 @@ def target_rebalancing(  # noqa: PLR0913, PLR0917 - the rule signature
         return RiskVerdict(_CANCEL_ONLY, bid, 0.0, ask, 0.0, _NOT_FINITE)
     # In the direction of the position: what lies beyond flat is for quotes to build up.
     excess = position - max(target, 0.0) if position >= 0.0 else min(target, 0.0) - position
-    if excess > params.band:
+    if not excess > params.band:
+        state[_ASKED_NS] = 0.0
+        state[_RESTS_UNTIL_NS] = 0.0
+        return RiskVerdict(_ALLOW, bid, bid_size, ask, ask_size, 0)
+    now_ns = float(view.now_ns)
+    # While the excess is being closed nobody asks here: who is asked so much later was given up.
+    if state[_ASKED_NS] > 0.0 and now_ns - state[_ASKED_NS] >= params.max_duration_ns - _ROUNDING_NS:
+        state[_ASKED_NS] = 0.0
+        state[_RESTS_UNTIL_NS] = now_ns + params.max_duration_ns
+    if now_ns >= state[_RESTS_UNTIL_NS]:
+        if state[_ASKED_NS] <= 0.0:
+            state[_ASKED_NS] = now_ns
         return RiskVerdict(_LIQUIDATE, bid, 0.0, ask, 0.0, EXCESS)
     return RiskVerdict(_ALLOW, bid, bid_size, ask, ask_size, 0)
 
 
 def _build(options: TargetRebalancingOptions, context: BuildContext) -> RiskRule:  # noqa: ARG001 - the build signature
-    return RiskRule(target_rebalancing, TargetRebalancingParams(float(options.band)))
+    params = TargetRebalancingParams(float(options.band), options.max_duration_s * _SECOND_NS)
+    return RiskRule(target_rebalancing, params, (0.0, 0.0))
 
 
 def _terms(options: TargetRebalancingOptions) -> LiquidationTerms:
@@ -106,7 +135,7 @@ def _terms(options: TargetRebalancingOptions) -> LiquidationTerms:
         slice_share=options.slice_share,
         interval_ns=round(options.interval_s * _SECOND_NS),
         price_cap_bps=options.price_cap_bps,
-        max_duration_ns=None,
+        max_duration_ns=round(options.max_duration_s * _SECOND_NS),
         scope=Scope.MARKET,
         close_to=CloseTo.TARGET,
         is_latched=False,
@@ -124,7 +153,9 @@ The target is the market's target_position. Every interval_s one immediate order
 slice_share x excess at the start), never more than the excess, within price_cap_bps of the mid. It passes the gate as
 reduce-only. When the position is at its target, or the rest is below the smallest order, the market is quoted again;
 nothing is halted. Until then it is not quoted, also while it waits for a touch within the cap: leave price_cap_bps room
-for the market's spread. A halt, for whatever reason, ends it.
+for the market's spread. After max_duration_s it is given up, and the market is quoted as it is for as long before it is
+tried again. A halt, for whatever reason, ends it. An excess below the smallest order can't be closed, and the market
+is not quoted for max_duration_s before that is given up: choose a band of at least the smallest order.
 
 It only reduces: a position that is too small, or on the other side of a target, is left to the quotes. Taking costs
 half the spread and the taker fee each time, so `taker = true` has to be said; the optimizers `inventory-skew` and

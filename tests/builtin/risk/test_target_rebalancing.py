@@ -3,6 +3,7 @@
 import math
 from decimal import Decimal
 
+import attrs
 import pytest
 
 from mmframe.builtin.risk.target_rebalancing import EXCESS, TARGET_REBALANCING, TargetRebalancingOptions
@@ -10,7 +11,7 @@ from mmframe.domain.kinds import Scope
 from mmframe.domain.liquidation import CloseTo
 from mmframe.domain.views import NEUTRAL_ADVICE, QuoteProposal, Reason, RiskLevel, RiskVerdict
 from mmframe.errors import DomainError
-from mmframe.testing import build_component, make_inventory, make_view
+from mmframe.testing import START_NS, build_component, make_inventory, make_view
 
 QUOTES = QuoteProposal(99.9, 0.2, 100.1, 0.2, 0, 0)
 OPTIONS = TargetRebalancingOptions(band=Decimal("0.5"), taker=True)
@@ -53,6 +54,25 @@ def test_it_halts_nothing_and_closes_down_to_the_target_of_its_own_market():
     terms = TARGET_REBALANCING.liquidation(OPTIONS)
 
     assert (terms.is_latched, terms.close_to, terms.scope) == (False, CloseTo.TARGET, Scope.MARKET)
+
+
+def test_what_was_given_up_is_quoted_for_as_long_before_it_is_tried_again():
+    control = build_component(TARGET_REBALANCING, attrs.evolve(OPTIONS, max_duration_s=60.0))
+
+    def levels(*calls):
+        """The answers at these seconds to these positions."""
+        views = [(make_view(now_ns=START_NS + second * 1_000_000_000), position) for second, position in calls]
+        return [
+            control.assess(view, make_inventory(position, target=1.0), NEUTRAL_ADVICE, QUOTES).level
+            for view, position in views
+        ]
+
+    closes, quotes = RiskLevel.LIQUIDATE, RiskLevel.ALLOW
+    # Asked, given up after a minute, quoted for one, asked again, done, asked anew.
+    assert levels((0, 1.7), (1, 1.7), (60, 1.7), (119, 1.7), (120, 1.7), (180, 1.4), (181, 1.7)) == [
+        closes, closes, quotes, quotes, closes, quotes, closes
+    ]  # fmt: skip
+    assert TARGET_REBALANCING.liquidation(OPTIONS).max_duration_ns == 600_000_000_000
 
 
 def test_it_takes_only_when_told_to():
