@@ -124,7 +124,7 @@ class AdviceDesk:
         self._by_name = {seat.name: seat for seat in self._seats}
         recordings: dict[Path, RecordedReplies] = {}
         askers: dict[str, Asker] = {}
-        breakers = {id(plan.provider): new_breaker() for plan in plans}
+        breakers = {_provider_of(plan): new_breaker() for plan in plans}
         for seat in self._seats:
             replay = seat.plan.keys.replay
             if replies is not None and seat.name in replies:
@@ -139,7 +139,7 @@ class AdviceDesk:
                     seat.plan.adviser,
                     seat.plan.provider,
                     budget=seat.budget,
-                    breaker=breakers[id(seat.plan.provider)],
+                    breaker=breakers[_provider_of(seat.plan)],
                     timeout_s=seat.plan.keys.timeout_s,
                     timing=Timing(SystemClock()),
                     randomness=Random(f"{seat.plan.seed}/{seat.name}"),  # noqa: S311 - jitter is no secret
@@ -415,6 +415,11 @@ class AdviceDesk:
     def _spend_path(self, adviser: AdviserPlan) -> Path:
         plan = self._session.plan
         return adviser.directory / RUNS_FOLDER / f"{plan.name}.{plan.mode.value}.{_file_name(adviser.name)}.spend.json"
+
+
+def _provider_of(plan: AdviserPlan) -> tuple[str, str]:
+    """Return what advisers share that ask one model of one provider: when it fails, it fails all of them."""
+    return plan.provider_use, plan.provider.model
 
 
 def _is_neutral(answer: Answer) -> bool:

@@ -20,7 +20,7 @@ KEY = "sk-canary-4711"
 ADVISER = """
 [[adviser]]
 use = "spread-adviser"
-provider = {{ use = "openai/chat", model = "m-1", base_url = "{url}", api_key = {{ env = "LAB_KEY" }}, json_mode = "schema" }}
+provider = {{ use = "openai/chat", model = "m-1", base_url = "{url}", api_key = {{ env = "LAB_KEY" }} }}
 every_s = 2
 min_interval_s = 1
 timeout_s = 1

@@ -8,15 +8,24 @@ import subprocess
 import sys
 from decimal import Decimal
 
+import anyio
+import attrs
 import msgspec
 import pytest
 
+from mmframe.builtin.simulated import VENUES
+from mmframe.cli.explanation import detail_lines
+from mmframe.cli.main import main
 from mmframe.domain.advice import AdviceVerdict
 from mmframe.domain.kinds import Mode
+from mmframe.domain.market import NEVER_NS
 from mmframe.errors import ConfigErrors, DataError, UsageError
 from mmframe.registry import check
+from mmframe.runtime.clocks import VirtualClock
 from mmframe.runtime.driver import run_plan
+from mmframe.runtime.explain import explain
 from mmframe.runtime.journal import Journal, JournalReader, RunHeader
+from mmframe.testing import START_NS, build_component, make_batch, snapshot
 
 PACE = 16.0
 """Virtual seconds a second: a question that is answered at once is answered within a few virtual milliseconds."""
@@ -337,6 +346,90 @@ def test_a_missing_key_is_a_located_problem_and_no_problem_of_a_replay(lab, monk
     assert [problem.key for problem in caught.value.problems] == ["adviser[0].provider.key.env"]
     assert "LAB_KEY is not set" in caught.value.problems[0].message
     assert plan.advisers[0].keys.replay == lab.folder / "calls.jsonl"
+
+
+def test_the_command_line_replays_recorded_advice_and_explains_where_it_came_from(lab, capsys):
+    paced = run(lab, journal="a.journal")
+    calls = calls_of(lab)
+
+    def command(*words):
+        with pytest.raises(SystemExit) as exited:
+            main([str(word) for word in words])
+        assert not exited.value.code
+        return capsys.readouterr().out
+
+    file = lab.folder / "strategy.toml"
+    words = ("run", file, "--advice-from", lab.folder / "a.journal", "--speed", "max", "--for", "12s", "--no-journal")
+    replayed = json.loads(command(*words, "--json"))
+    with JournalReader(lab.folder / "a.journal") as reader:
+        at = next(each for each in reader.each_decision(0) if each.now_ns > calls[2].applied_ns)
+    told = explain(JournalReader(lab.folder / "a.journal"), sequence=at.sequence)
+    before = explain(JournalReader(lab.folder / "a.journal"), at_ns=calls[0].applied_ns - 1)
+
+    assert replayed["decision_hash"] == paced.decision_hash
+    assert told.advice_source.startswith("echo call 3, ")
+    assert "echo call 3" in "\n".join(detail_lines(told))
+    assert before.advice_source == ""
+
+
+def test_advice_from_needs_an_adviser(lab, capsys):
+    path = lab.write(adviser=None)
+
+    with pytest.raises(SystemExit) as exited:
+        main(["run", str(path), "--advice-from", str(path), "--speed", "max", "--for", "1s", "--no-journal"])
+
+    assert exited.value.code == 2
+    assert "expected a strategy with an adviser" in capsys.readouterr().err
+
+
+class QuickClock(VirtualClock):
+    """Time that moves on with every look."""
+
+    def now_ns(self):
+        self.time_ns += 2_000_000
+        return self.time_ns
+
+
+class LateFeed:
+    """A live feed that hands over a market's messages as the clock reaches them."""
+
+    next_event_ns = NEVER_NS
+
+    def __init__(self, clock, batches):
+        self._clock, self._batches = clock, list(batches)
+
+    def poll(self, now_ns):
+        ready = [batch for batch in self._batches if batch.receive_ns[0] <= now_ns]
+        self._batches = self._batches[len(ready) :]
+        return ready
+
+    async def run(self, notify):
+        while self._batches:
+            await anyio.sleep(0.0005)
+            notify()
+
+
+def test_a_run_on_the_machines_clock_is_advised_too(lab):
+    clock = QuickClock(START_NS)
+    batches = [
+        make_batch(
+            snapshot(bids=[(1_000_000 + n % 3, 5_000)], asks=[(1_000_010 + n % 3, 5_000)]),
+            start_ns=START_NS + n * 100_000_000,
+        )
+        for n in range(120)
+    ]
+    plan = lab.plan()
+    simulated = next(venue for venue in VENUES if venue.name == "simulated")
+    venue = build_component(simulated, clock=clock, instruments=plan.instruments)
+    plan = attrs.evolve(plan, feed=LateFeed(clock, batches), venue=venue, clock=clock, is_virtual=False)
+    with Journal.create(lab.folder / "a.journal", RunHeader.of(plan, started_ns=1)) as journal:
+        result = run_plan(plan, journal=journal)
+
+    calls = calls_of(lab)
+    applied = [call for call in calls if call.verdicts[0].verdict is AdviceVerdict.APPLIED]
+    assert result.ended_because in {"end of data", "duration"}
+    assert applied
+    assert all(call.requested_ns < call.applied_ns for call in applied)
 
 
 def test_check_lists_advisers_and_warns_of_what_is_probably_not_meant(lab):
