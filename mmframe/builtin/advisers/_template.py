@@ -47,14 +47,14 @@ def read_template(directory: Path, path: Path) -> str:
     try:
         content = (directory / path).read_bytes()
         if len(content) > TEMPLATE_BYTES_MAX:
-            msg = f"template: expected at most {TEMPLATE_BYTES_MAX} bytes, was {len(content)} in {str(path)!r}"
+            msg = f"template: expected at most {TEMPLATE_BYTES_MAX} bytes, was {len(content)} in {path.name!r}"
             raise DomainError(msg)
         return content.decode("utf-8")
     except OSError as error:
-        msg = f"template: expected a file that can be read, was {str(path)!r}: {error.strerror}"
+        msg = f"template: expected a file that can be read, was {path.name!r}: {error.strerror}"
         raise DomainError(msg, hint="the path is relative to the strategy file") from None
     except UnicodeDecodeError as error:
-        msg = f"template: expected UTF-8 text, was byte {error.start} of {str(path)!r}"
+        msg = f"template: expected UTF-8 text, was byte {error.start} of {path.name!r}"
         raise DomainError(msg) from None
 
 
