@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 
 import attrs
 import pytest
@@ -286,7 +287,7 @@ def test_a_template_replaces_the_instructions_and_is_another_version(tmp_path):
     (tmp_path / "mine.txt").write_text("Pay $$5. $task\n$inputs\nJSON:\n$fields\n", encoding="utf-8")
     built_in = make_adviser("direction").request([make_picture()])
 
-    request = make_adviser("direction", directory=tmp_path, template="mine.txt").request([make_picture()])
+    request = make_adviser("direction", directory=tmp_path, template=Path("mine.txt")).request([make_picture()])
 
     assert request.completion.system.startswith("Pay $5. You forecast")
     assert "- direction: a number from -1 to 1." in request.completion.system
@@ -316,7 +317,7 @@ def test_a_template_that_cannot_be_used_is_refused_when_it_is_built(content, mes
         (tmp_path / "mine.txt").write_bytes(content)
 
     with pytest.raises(DomainError) as caught:
-        make_adviser("direction", directory=tmp_path, template="mine.txt")
+        make_adviser("direction", directory=tmp_path, template=Path("mine.txt"))
 
     assert caught.value.message == message
 
