@@ -43,7 +43,7 @@ _LOSS = OWN
 _WEIGHT = OWN + 1
 """Sum of what the fills count."""
 _DECAYED_S = OWN + 2
-"""When both were last brought up to date."""
+"""When the last fill was judged: both are as of then."""
 _IS_VPIN_HARD = OWN + 3
 _IS_LOSS_HARD = OWN + 4
 _SIZE = OWN + 5
@@ -196,7 +196,8 @@ def toxic_flow(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the rule sig
     remembered_s = state[NOW_S]
     if now_s < remembered_s - JITTER_S:
         state[COUNT] = 0.0
-        state[_DECAYED_S] = now_s
+        # As far from now as it was from then.
+        state[_DECAYED_S] += now_s - remembered_s
     elif now_s < remembered_s:
         now_s = remembered_s
     state[NOW_S] = now_s
@@ -205,16 +206,16 @@ def toxic_flow(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the rule sig
     share = 0.0
     is_hard = False
     if params.soft_loss_bps < inf:
-        if state[_WEIGHT] > 0.0:
-            decay = exp((state[_DECAYED_S] - now_s) / params.mean_life_s)
-            state[_LOSS] *= decay
-            state[_WEIGHT] *= decay
-        state[_DECAYED_S] = now_s
         first = int(state[FIRST])
         count = int(state[COUNT])
         while count > 0 and now_s - state[TIMES + first] >= params.horizon_s:
             price = state[PRICES + first]
             markout_bps = (mid - price) / price * 10_000.0
+            if state[_WEIGHT] > 0.0:
+                decay = exp((state[_DECAYED_S] - now_s) / params.mean_life_s)
+                state[_LOSS] *= decay
+                state[_WEIGHT] *= decay
+            state[_DECAYED_S] = now_s
             state[_LOSS] += -markout_bps if state[SIDES + first] > 0.0 else markout_bps
             state[_WEIGHT] += 1.0
             first = (first + 1) % CAPACITY
@@ -223,7 +224,10 @@ def toxic_flow(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the rule sig
         state[COUNT] = float(count)
         weight = state[_WEIGHT]
         weight = weight if weight > params.loss_fills else params.loss_fills
-        loss_bps = state[_LOSS] / weight
+        # Both are as of the last fill. If the weight decayed on as the sum does, a mean of many fills would not fade.
+        loss_bps = 0.0
+        if state[_LOSS] != 0.0:
+            loss_bps = state[_LOSS] / weight * exp((state[_DECAYED_S] - now_s) / params.mean_life_s)
         if loss_bps > params.hard_loss_bps:
             state[_IS_LOSS_HARD] = 1.0
         elif loss_bps < params.hard_loss_bps * params.keep:
@@ -298,7 +302,7 @@ Two measures, each used when its bounds are set; the one that asks for more coun
     vpin        the signal: one-sidedness of taker volume, 0 to 1
     loss_bps    sum of w_i x -markout_i / max(sum of w_i, loss_fills)
     markout_i   side x (mid then - price) / price x 10,000
-    w_i         2^(-age_i / loss_half_life_s)
+    w_i         2^(-age_i / loss_half_life_s); below the line with the ages of when a fill was last judged
 
     share     = (measure - soft) / (hard - soft), from 0 to 1
     widening  = share x max_widening_bps, up to whole widening_step_bps

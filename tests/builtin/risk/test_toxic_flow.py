@@ -53,23 +53,34 @@ def test_the_mean_loss_of_our_fills_widens_and_fades():
     assert early.level == RiskLevel.ALLOW
     assert QUOTES.bid - widened.bid == pytest.approx(9e-4 * 99.972)
     assert widened.ask - QUOTES.ask == pytest.approx(9e-4 * 99.972)
-    # After a half-life three fills' worth is left, so one of the four counts as no loss: 3 x 2.8 / 4 = 2.1, 5.5 bps up.
-    assert QUOTES.bid - faded[0].bid == pytest.approx(6e-4 * 100.0)
-    assert faded[1].level == RiskLevel.SHRINK
-    assert assess(control, seconds=405.0).level == RiskLevel.ALLOW
+    # After a half-life 2.8 has become 1.4: a fifth of the way, 2 bps. After two it is 0.7.
+    assert QUOTES.bid - faded[0].bid == pytest.approx(2e-4 * 100.0)
+    assert faded[1].level == RiskLevel.ALLOW
 
 
-def test_what_our_fills_stopped_comes_back_without_a_fill():
+@pytest.mark.parametrize("fills", [1, 100])
+def test_what_our_fills_stopped_comes_back_without_a_fill(fills):
     control = control_of(**LOSS, loss_half_life_s=100.0, loss_fills=1)
-    control.on_fill(make_fill(price=100.0, side=-1.0, now_ns=START_NS))
+    for _ in range(fills):
+        control.on_fill(make_fill(price=100.0, side=-1.0, now_ns=START_NS))
 
     stopped, still = assess(control, seconds=5, mid=100.05), assess(control, seconds=60)
     back = assess(control, seconds=5 + 106)
 
-    # 5 bps, below 3 x 0.8 = 2.4 after 1.06 half-lives.
+    # 5 bps, below 3 x 0.8 = 2.4 after 1.06 half-lives, however many the fills were.
     assert (stopped.level, stopped.reason) == (RiskLevel.CANCEL_ONLY, TOO_TOXIC)
     assert still.level == RiskLevel.CANCEL_ONLY
     assert back.level == RiskLevel.SHRINK
+
+
+def test_an_earlier_fill_counts_less_beside_a_later_one():
+    control = control_of(**LOSS, horizon_s=5.0, loss_half_life_s=100.0, loss_fills=1, max_widening_bps=10.0)
+    for second, mid in ((0, 99.972), (100, 99.99)):
+        control.on_fill(make_fill(price=100.0, now_ns=START_NS + second * 10**9))
+        widened = assess(control, seconds=second + 5, mid=mid)
+
+    # Losses of 2.8 bps, a half-life ago, and 1 bp: (2.8 / 2 + 1) / (1 / 2 + 1) = 1.6, three tenths of the way: 3 bps.
+    assert QUOTES.bid - widened.bid == pytest.approx(3e-4 * 99.99)
 
 
 def test_on_a_clock_that_began_anew_the_mean_loss_goes_on_fading_from_there():
