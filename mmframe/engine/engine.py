@@ -461,6 +461,12 @@ class Engine:
         each = self._market_of(market)
         return each.is_paused or each.is_killed
 
+    def has_halt(self, market: int = ALL_MARKETS) -> bool:
+        """Tell whether a resume of the strategy, or of one market, would release a halt."""
+        if market == ALL_MARKETS:
+            return self.is_halted or any(each.halt_reason and not each.is_killed for each in self._markets)
+        return bool(self._gate.halt_reason or self._market_of(market).halt_reason)
+
     def state(self) -> EngineState:
         """Return what must outlive the process besides orders and fills."""
         first = self._markets[0].instrument.quote

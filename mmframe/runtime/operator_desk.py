@@ -33,6 +33,7 @@ class OperatorDesk:
         self._pending: list[SentCommand] = []
         self._pulling: list[tuple[Answer, frozenset[str]]] = []
         self._is_first = True
+        self._is_early = False
 
     def look(self, now_ns: int, next_ns: int = NEVER_NS) -> bool:
         """Tell whether a command is to take effect now, before what is due at `next_ns`; `apply` lets it."""
@@ -40,6 +41,7 @@ class OperatorDesk:
             self._follow_orders()
         if not self._pending:
             self._pending = list(self._source.take(now_ns, next_ns))
+            self._is_early, self._is_first = self._is_first, False
         return bool(self._pending)
 
     def apply(self) -> None:
@@ -47,7 +49,6 @@ class OperatorDesk:
         pending, self._pending = self._pending, []
         for sent in pending:
             self._apply(sent)
-        self._is_first = False
 
     def _apply(self, sent: SentCommand) -> None:
         session, engine = self._session, self._session.engine
@@ -57,7 +58,7 @@ class OperatorDesk:
             self._source.answer(Answer(sent.number, problem))
             return
         is_resume = sent.command.command is Command.RESUME
-        if is_resume and self._is_first and (engine.is_halted or not engine.is_stopped_by_operator(market)):
+        if is_resume and self._is_early and (engine.has_halt(market) or not engine.is_stopped_by_operator(market)):
             # Sent while nobody ran: it ends a pause that a run comes back with, but is no word on a halt.
             self._source.answer(Answer(sent.number))
             return

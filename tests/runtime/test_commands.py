@@ -10,6 +10,7 @@ from mmframe.domain.kinds import Mode
 from mmframe.domain.orders import Submit
 from mmframe.domain.records import Command, OperatorCommand
 from mmframe.domain.views import Reason
+from mmframe.engine.state import EngineState, RestoredRun
 from mmframe.errors import JournalError
 from mmframe.registry import compose
 from mmframe.runtime.commands import (
@@ -383,6 +384,34 @@ def test_a_resume_from_before_the_start_is_no_word_on_a_halt(file, folder, tmp_p
     again = run(file, inbox(journal.last_command), journal=journal, restored=restored, seconds=2)
 
     assert (killed.ended_because, again.ended_because) == ("halted", "halted")
+
+
+@pytest.fixture
+def pair(file):
+    """The strategy with a second market."""
+    more = '[[markets]]\ninstrument = "ETH/USDT"\norder_size = "0.1"\n[feed]'
+    file.write_text(STRATEGY.replace("[feed]", more))
+    return file
+
+
+def test_a_resume_from_before_the_start_is_no_word_on_the_halt_of_one_market_either(pair, folder, inbox):
+    left = RestoredRun(EngineState(is_paused=True, market_halts=("loss", "")), (), ())
+    folder.send(OperatorCommand(Command.RESUME, 1))
+
+    result = run(pair, inbox(), restored=left, seconds=2)
+
+    assert result.status.halt_reason == "loss"
+
+
+def test_a_resume_releases_the_halt_of_one_market_also_as_the_first_word_to_a_run(pair):
+    left = RestoredRun(EngineState(market_halts=("loss", "")), (), ())
+    start_ns = run(pair, None, restored=left, seconds=1).status.started_ns
+    source = Scripted(order(Command.RESUME, 1, "BTC/USDT", at_ns=start_ns + 2 * SECOND_NS))
+
+    result = run(pair, source, restored=left, seconds=4)
+
+    assert (result.status.halt_reason, source.answers) == ("", [Answer(1)])
+    assert result.status.markets[0].orders > 0
 
 
 def test_a_command_for_a_market_that_the_run_does_not_have_is_answered_with_the_reason(file):
