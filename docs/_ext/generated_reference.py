@@ -18,7 +18,7 @@ from api_reference import api, split_docstring
 from mmframe import errors
 from mmframe.cli.components import component_object, kind_name, limit_text, limits_of
 from mmframe.cli.main import commands
-from mmframe.config import tables
+from mmframe.config import advice_tables, tables
 from mmframe.config.option_types import option_fields
 from mmframe.config.text import number_text, toml_text
 from mmframe.plugin.specs import ComponentKind
@@ -86,10 +86,11 @@ def _component(plugin: LoadedPlugin, spec: Any) -> Iterator[str]:
 
 def strategy_tables() -> Iterator[str]:
     """Yield a section for each table of a strategy file that belongs to the kernel."""
-    for name, table in vars(tables).items():  # in the order of the source
-        if name not in tables.__all__:
-            continue
-        heading, _, text = inspect.cleandoc(table.__doc__).partition(": ")
+    # In the order of the source; those of advice from the outside in.
+    kernel = [table for name, table in vars(tables).items() if name in tables.__all__]
+    kernel += [getattr(advice_tables, name) for name in ("AdviserKeys", "BoundsTable", "BudgetTable", "PriceTable")]
+    for table in kernel:
+        heading, _, text = inspect.cleandoc(table.__doc__).split("\n\nRaises:")[0].partition(": ")
         if not text:  # the keys that the kernel adds to a component's table
             heading, text = f"Keys of {re.findall(r'`(.*?)`', heading)[0]}", heading
         else:
@@ -106,12 +107,18 @@ def _options(fields: Sequence[OptionField], limits: Mapping[str, LimitFacts] | N
     rows = []
     for field in fields:
         required = field.default is attrs.NOTHING
-        default = "*required*" if required else "none" if field.default is None else f"`{toml_text(field.default)}`"
+        default = "*required*" if required else _default(field.default)
         kind = re.sub(r"^an? |, such as .*", "", field.type.text)
         facts = (limits or {}).get(field.name)
         limit = "" if facts is None else limit_text(facts)
         rows.append((f"`{field.name}`", kind, field.info.unit, default, _bounds(field), limit, field.info.help))
     yield from _table(("Option", "Type", "Unit", "Default", "Allowed", "Limit", "Meaning"), rows)
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "none"
+    return "that of each key" if attrs.has(type(value)) else f"`{toml_text(value)}`"
 
 
 def _bounds(field: OptionField) -> str:

@@ -81,12 +81,11 @@ def _write_whole(blocked: frozenset[str], *, as_json: bool) -> int:
 def _overview() -> list[str]:
     from mmframe.plugin.specs import ComponentKind
 
-    rows = [(f"[[{name}]]" if name == "markets" else f"[{name}]", _summary(cls)) for name, cls in _tables().items()]
-    lists = {ComponentKind.SIGNAL, ComponentKind.OPTIMIZER, ComponentKind.RISK_CONTROL}
-    lists |= {ComponentKind.ADVISER, ComponentKind.SINK}
+    rows = [(f"[[{name}]]" if name in _ARRAYS else f"[{name}]", _summary(cls)) for name, cls in _tables().items()]
+    lists = {ComponentKind.SIGNAL, ComponentKind.OPTIMIZER, ComponentKind.RISK_CONTROL, ComponentKind.SINK}
     for kind in ComponentKind:
-        if kind is ComponentKind.LLM_PROVIDER:
-            continue  # stands inside an adviser
+        if kind in {ComponentKind.ADVISER, ComponentKind.LLM_PROVIDER}:
+            continue  # has keys of the kernel and stands above; stands inside an adviser
         name = f"[[{kind.value}]]" if kind in lists else f"[{kind.value}]"
         rows.append((name, f'A component: `use = "..."` and its options. {_KIND_NOTES.get(kind.value, "")}'.strip()))
     return [
@@ -98,6 +97,9 @@ def _overview() -> list[str]:
         "`mmframe plugins show core` the components that are built in.",
     ]
 
+
+_ARRAYS = {"markets", "adviser", "adviser.budget.prices"}
+"""Tables of which there may be several."""
 
 _KIND_NOTES = {
     "venue": "Or one a mode: [venue.paper], [venue.backtest], [venue.live].",
@@ -115,7 +117,7 @@ def _summary(table: type) -> str:
 
 
 def _tables() -> dict[str, type]:
-    from mmframe.config import tables
+    from mmframe.config import advice_tables, tables
 
     return {
         "strategy": tables.StrategyTable,
@@ -127,6 +129,10 @@ def _tables() -> dict[str, type]:
         "gate": tables.GateTable,
         "faults": tables.FaultsTable,
         "journal": tables.JournalTable,
+        "adviser": advice_tables.AdviserKeys,
+        "adviser.bounds": advice_tables.BoundsTable,
+        "adviser.budget": advice_tables.BudgetTable,
+        "adviser.budget.prices": advice_tables.PriceTable,
     }
 
 

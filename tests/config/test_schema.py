@@ -20,7 +20,7 @@ VALID = sorted((TESTS / "corpus" / "valid").glob("*/strategy.toml"))
 EXAMPLES = sorted((TESTS.parent / "examples").glob("*/strategy.toml"))
 
 NEEDS_MORE_THAN_ONE_TABLE = {
-    "adviser-trigger-without-signal", "adviser-twice", "adviser-without-price",
+    "adviser-tells-too-much", "adviser-trigger-without-signal", "adviser-twice", "adviser-without-price",
     "build-crashed", "build-refused", "faults-contradict", "feed-missing", "grid-contradicts-feed", "grid-half",
     "grid-missing", "history-missing", "instrument-unknown", "ladder-beyond-the-collar", "limit-below-ladder",
     "limit-below-lot", "limit-below-order", "limit-below-target", "limit-of-open-orders-below-ladder",
