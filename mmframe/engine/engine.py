@@ -462,10 +462,11 @@ class Engine:
         return each.is_paused or each.is_killed
 
     def has_halt(self, market: int = ALL_MARKETS) -> bool:
-        """Tell whether a resume of the strategy, or of one market, would release a halt."""
+        """Tell whether a resume of the strategy, or of one market, would release a halt besides the operator's own."""
         if market == ALL_MARKETS:
             return self.is_halted or any(each.halt_reason and not each.is_killed for each in self._markets)
-        return bool(self._gate.halt_reason or self._market_of(market).halt_reason)
+        each = self._market_of(market)
+        return bool(self._gate.halt_reason or (each.halt_reason and not each.is_killed))
 
     def state(self) -> EngineState:
         """Return what must outlive the process besides orders and fills."""

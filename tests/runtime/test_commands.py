@@ -403,6 +403,16 @@ def test_a_resume_from_before_the_start_is_no_word_on_the_halt_of_one_market_eit
     assert result.status.halt_reason == "loss"
 
 
+def test_a_killed_market_that_was_released_while_nobody_ran_comes_back_with_the_run(pair, folder, inbox):
+    left = RestoredRun(EngineState(killed_markets=(0,), market_halts=("killed: delisted", "")), (), ())
+    folder.send(OperatorCommand(Command.RESUME, 1), "BTC/USDT")
+
+    result = run(pair, inbox(), restored=left, seconds=2)
+
+    assert result.status.halt_reason == ""
+    assert result.status.markets[0].orders > 0
+
+
 def test_a_resume_releases_the_halt_of_one_market_also_as_the_first_word_to_a_run(pair):
     left = RestoredRun(EngineState(market_halts=("loss", "")), (), ())
     start_ns = run(pair, None, restored=left, seconds=1).status.started_ns
