@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,15 @@ __all__ = ["llm_command"]
 
 _NS_PER_S = 1_000_000_000
 _SHOWN_MODELS = 8
+_FIXES = {
+    400: "see which of `json_mode`, `max_tokens_field` and `sends_temperature` the server wants otherwise",
+    401: "put the right key where `api_key` of the provider takes it from",
+    403: "see whether the key may use this model, and from where",
+    404: "put `base_url` (to the end of `/v1`, without the path behind it) or `model` of the provider right",
+    429: "wait, or raise `every_s`",
+}
+"""By HTTP status, where the model is listed or nothing is."""
+
 _EPILOG = """\
 \b
 Examples:
@@ -31,8 +41,8 @@ Examples:
 It reads the keys of the advisers in FILE, as a paper or live run does. A question costs a fraction of a cent; its cost
 is told by the price table in FILE. A key that is refused is named by where it came from.
 
-With --json, stdout holds one object: models, each with advisers, use, model, is_listed, listed, problem, answered_by,
-latency_s, input_tokens, output_tokens, cost_usd, has_price.
+With --json, stdout holds one object: models, each with advisers, use, model, is_listed, listed, problem, fix,
+answered_by, latency_s, input_tokens, output_tokens, cost_usd, has_price.
 
 Exit status: 0 every model answered, 2 the strategy file, a key or a model is wrong, 3 a plugin, 4 a model could not be
 reached or did not answer.
@@ -90,7 +100,27 @@ def _lines(report: ModelReport) -> list[str]:
         rows.append(("cost", f"${report.cost_usd.normalize():f}{unknown}"))
     if report.problem:
         rows.append(("problem", paint(report.problem, fg="red")))
+        fix = _fix(report)
+        if fix:
+            rows.append(("fix", fix))
     return [paint(f"{report.use} {report.model}", bold=True), *columns(rows)]
+
+
+def _fix(report: ModelReport) -> str:
+    """Return what a person can do about a model that did not answer, or nothing where the problem says it."""
+    reply = report.reply
+    status = report.models.status if reply is None else reply.status
+    http_status = 0 if reply is None else reply.http_status
+    if status is ReplyStatus.UNAVAILABLE and not http_status:
+        return "start the server, or put `base_url` of the provider right; a slow model needs a longer `timeout_s`"
+    if status is ReplyStatus.QUOTA:
+        return "add credit at the provider, or raise its limit"
+    if status is ReplyStatus.TRUNCATED:
+        return "a model that thinks before it answers needs more `thinking_tokens`, or less `reasoning_effort`"
+    if report.is_listed is False:
+        near = get_close_matches(report.model, report.models.models, n=1)
+        return f"did you mean {near[0]!r}?" if near else "name one that the server lists in `model` of the provider"
+    return _FIXES.get(http_status, "")
 
 
 def _listed(report: ModelReport) -> str:
@@ -111,6 +141,7 @@ def _object(report: ModelReport) -> dict[str, Any]:
         "is_listed": report.is_listed,
         "listed": list(report.models.models),
         "problem": report.problem,
+        "fix": _fix(report) if report.problem else "",
         "answered_by": None if reply is None or report.problem else reply.model or report.model,
         "latency_s": None if reply is None else reply.latency_ns / _NS_PER_S,
         "input_tokens": None if reply is None else reply.usage.input_tokens,
