@@ -59,9 +59,9 @@ status 0, or 4 if something is left. A second Ctrl+C aborts at once with status 
 With --json, stdout holds one object: strategy, mode, ended_because, is_halted, halt_reason, is_paused, started, ended,
 market_time_s, wall_time_s, events, market_messages, decisions, decision_hash, orders, fills, position, pnl (total,
 spread_capture, inventory, fees, realised, unrealised), totals (the same by quote asset), markets (each market),
-faults, fault_notes, rejections, cancelled, unresolved, limits (which bound, how often), assumptions, journal. Money,
-prices and sizes are strings of exact decimals. With several markets position is null; with several quote assets pnl is
-null.
+faults, fault_notes, rejections, cancelled, unresolved, limits (which bound, how often), advice (one line an adviser),
+assumptions, journal. Money, prices and sizes are strings of exact decimals. With several markets position is null; with
+several quote assets pnl is null.
 """
 
 

@@ -101,6 +101,7 @@ def result_object(result: RunResult, *, wall_s: float) -> dict[str, Any]:
         "cancelled": result.cancelled,
         "unresolved": list(result.unresolved),
         "limits": [_limit_object(each) for each in result.limits],
+        "advice": list(status.advice),
         "assumptions": list(result.assumptions),
         "journal": result.journal,
     }
@@ -134,6 +135,7 @@ def _run_lines(result: RunResult, reasons: Mapping[int, str]) -> list[str]:
         ("events", f"{count(status.events)}, of them {plural(result.market_messages, 'market message')}"),
         ("decisions", f"{count(status.decisions)}, hash {result.decision_hash}"),
     ]
+    rows += [("advice", line) for line in status.advice]
     if result.rejections:
         rows.append(("gate", f"refused {plural(result.rejections, 'action')}"))
     if status.is_paused:

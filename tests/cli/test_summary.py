@@ -59,6 +59,14 @@ def test_what_went_wrong_is_said(run_result, run_status, market_status):
     assert "No journal was written" in text
 
 
+def test_what_advice_came_to_is_said(run_result, run_status):
+    line = "night-watch: expired, quotes are neutral, 9 calls, $0.0182 of $0.50"
+    result = run_result(status=run_status(advice=(line,)))
+
+    assert f"advice     {line}" in "\n".join(summary_lines(result, wall_s=1.0))
+    assert result_object(result, wall_s=1.0)["advice"] == [line]
+
+
 def test_a_machine_gets_money_as_exact_text_and_counts_as_numbers(run_result):
     answer = json.loads(json.dumps(result_object(run_result(), wall_s=12.6104)))
 
@@ -113,6 +121,7 @@ def test_a_machine_gets_money_as_exact_text_and_counts_as_numbers(run_result):
         "cancelled": 0,
         "unresolved": [],
         "limits": [],
+        "advice": [],
         "assumptions": ["Fees: maker 1 bps."],
         "journal": "mmframe-runs/first-run.journal",
     }
