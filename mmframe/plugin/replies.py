@@ -476,21 +476,40 @@ def _span(text: str) -> tuple[int, int] | Fault:
 
 def _steps(text: str) -> Iterator[tuple[int, int]]:
     """Yield each position at which the outermost group begins (1) or ends (0), is too deep, or is closed twice (-1)."""
-    depth, is_string, is_escaped = 0, False, False
-    for position, character in enumerate(text):
-        if is_string:
-            is_string = is_escaped or character != '"'
-            is_escaped = character == "\\" and not is_escaped
-        elif character == "{" or (character == "[" and depth):
+    depth, position = 0, _next_brace(text, 0)
+    while position < len(text):
+        character = text[position]
+        if character == '"':
+            position = _string_end(text, position)
+            continue
+        if character in "{[":
             depth += 1
             if depth == 1 or depth > DEPTH_MAX:
                 yield position, depth
-        elif character == "}" or (character == "]" and depth):
+        elif character in "}]":
             depth -= 1
             if depth <= 0:
                 yield position, depth
-        elif character == '"' and depth:
-            is_string = True
+        position = position + 1 if depth > 0 else _next_brace(text, position + 1)
+
+
+def _next_brace(text: str, start: int) -> int:
+    """Return where the next brace of prose is, or the text's end."""
+    found = (text.find("{", start), text.find("}", start))
+    return min((place for place in found if place >= 0), default=len(text))
+
+
+def _string_end(text: str, start: int) -> int:
+    """Return the position after the string that begins at `start`, or the text's end."""
+    end = text.find('"', start + 1)
+    while end >= 0:
+        escapes = end
+        while text[escapes - 1] == "\\":
+            escapes -= 1
+        if (end - escapes) % 2 == 0:
+            return end + 1
+        end = text.find('"', end + 1)
+    return len(text)
 
 
 def _number(text: str) -> float | _LongLiteral:

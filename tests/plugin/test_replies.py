@@ -306,6 +306,8 @@ _GROWING = {
     "closed openings": lambda size: "{}" * (size // 2),
     "quotes": lambda size: '{"' * (size // 2),
     "escapes": lambda size: '{"' + "\\" * size,
+    "escaped quotes": lambda size: '{"' + '\\"' * (size // 2),
+    "escapes before quotes": lambda size: '{"' + ("\\" * 9 + '"') * (size // 10),
     "lists": lambda size: '{"a":' + "[" * size,
     "prose": lambda size: "x" * size + _VALID,
     "digits": lambda size: '{"M1": ' + "9" * size + "}",
