@@ -97,9 +97,10 @@ def test_one_object_in_a_fence_or_in_prose_is_salvaged(text):
 
 
 def test_braces_and_fences_inside_texts_are_text():
-    one = _ONE.replace('"r"', json.dumps('} { ``` \\" ['))
+    for text in ('} { ``` \\" [', "} \\", "\\\\", '"', '{"'):
+        one = _ONE.replace('"r"', json.dumps(text))
 
-    assert read_one(one)["reason"] == '} { ``` \\" ['
+        assert read_one(one)["reason"] == text
 
 
 @pytest.mark.parametrize(
@@ -115,6 +116,7 @@ def test_braces_and_fences_inside_texts_are_text():
         (_VALID + "}", AdviceVerdict.NOT_JSON),
         (_VALID + _VALID, AdviceVerdict.NOT_JSON),
         (_VALID + " {}", AdviceVerdict.NOT_JSON),
+        (f'{_VALID} and then " {_VALID}', AdviceVerdict.NOT_JSON),
         (_VALID.replace('"', "'"), AdviceVerdict.NOT_JSON),
         (_VALID.replace("1.5", "1.5 // a"), AdviceVerdict.NOT_JSON),
         (_VALID.replace("1.5", "[" * 9 + "]" * 9), AdviceVerdict.NOT_JSON),
