@@ -51,7 +51,7 @@ def in_force(updates: Sequence[AdviceUpdate], start_ns: int, end_ns: int) -> lis
     """
     begins = [update.receive_ns for update in updates[1:]] + [NEVER_NS]
     found = []
-    for update, next_ns in zip(updates, begins, strict=True):
+    for update, next_ns in zip(updates, begins, strict=False):
         begin_ns = max(update.receive_ns, start_ns)
         # Advice is in force at the last nanosecond of its life too.
         stop_ns = min(update.advice.valid_until_ns + 1, next_ns, end_ns)

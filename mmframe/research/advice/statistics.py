@@ -56,7 +56,7 @@ def fitting_block(values: Sequence[float]) -> int:
     if not covariances[0] > 0.0:
         return 1
     bound = _UNCORRELATED * sqrt(log10(count) / count) * covariances[0]
-    # The last lag that still matters, before a run of lags that do not.
+    # The last lag that still matters, before a run of lags that do not; one more, to be on the safe side.
     last = next(
         (
             lag
@@ -65,7 +65,7 @@ def fitting_block(values: Sequence[float]) -> int:
         ),
         lags,
     )
-    width = min(2 * max(last, 1), lags)
+    width = min(2 * (last + 1), lags)
     weights = [min(1.0, 2.0 * (1.0 - lag / width)) for lag in range(width + 1)]
     slope = 2.0 * sum(weights[lag] * lag * covariances[lag] for lag in range(1, width + 1))
     spectrum = covariances[0] + 2.0 * sum(weights[lag] * covariances[lag] for lag in range(1, width + 1))

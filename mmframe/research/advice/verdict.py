@@ -63,24 +63,22 @@ def verdict(comparisons: Sequence[Comparison], quote_asset: str, *, changes_anyt
 
 def _headline(by_arm: dict[str, Comparison], quote: str) -> list[str]:
     none, constant, shifted, rule = (by_arm.get(arm) for arm in ("none", "constant", "shifted", "rule"))
-    if none is not None and none.is_beyond_noise and none.difference < 0.0:
-        return [f"The advice cost money: {_range(none, quote)} against no advice."]
+    has_effect = none is not None and none.is_beyond_noise
+    has_timing = shifted is not None and shifted.is_beyond_noise
     lines = []
-    if shifted is not None and shifted.is_beyond_noise:
+    if none is not None and has_effect:
+        helped = none.difference > 0.0
+        lines.append(f"The advice {'helped' if helped else 'cost money'}: {_range(none, quote)} against no advice.")
+    if shifted is not None and has_timing:
         what = "earned" if shifted.difference > 0.0 else "lost"
-        lines.append(f"The model's timing {what} {_range(shifted, quote)}: the same advice at other times did not.")
-    elif none is not None and none.is_beyond_noise:
-        if constant is not None and not constant.is_beyond_noise:
-            lines.append(
-                "The advice helped, and its mean level explains it: a constant does not do worse beyond noise."
-            )
-        else:
-            lines.append("The advice helped, and not by its timing as far as can be told.")
-    if lines and none is not None and not none.is_beyond_noise:
-        lines.append("Against no advice at all it does not differ beyond noise.")
-    if rule is not None and none is not None and none.is_beyond_noise and not rule.is_beyond_noise:
+        lines.append(f"The model's timing {what} {_range(shifted, quote)} against the same advice at other times.")
+        if none is not None and not has_effect:
+            lines.append("Against no advice at all it does not differ beyond noise.")
+    elif has_effect and constant is not None and not constant.is_beyond_noise:
+        lines.append("Its mean level explains it: the same level held constant does not differ beyond noise.")
+    if none is not None and has_effect and none.difference > 0.0 and rule is not None and not rule.is_beyond_noise:
         lines.append("The simple rule, which needs no model, does not do worse beyond noise.")
-    return lines
+    return lines or ["The model differs from another arm beyond noise, but not from no advice, nor by its timing."]
 
 
 def _in_words(comparison: Comparison, quote: str) -> str:
