@@ -111,6 +111,7 @@ def compose(  # noqa: PLR0913 - one keyword for each thing that the command line
     with_sinks: bool = True,
     options: Mapping[ComponentKind, Mapping[str, Any]] | None = None,
     advice_from: Path | None = None,
+    with_advisers: bool = True,
 ) -> Plan:
     """Return the plan of a strategy file: every component built, nothing connected.
 
@@ -129,6 +130,7 @@ def compose(  # noqa: PLR0913 - one keyword for each thing that the command line
         options: Values of single options of the feed and of the mode's venue instead of the file's, such as the
             addresses of a local venue.
         advice_from: A journal, or a file of calls, whose replies every adviser uses instead of asking.
+        with_advisers: False leaves the advisers away, and their keys unread.
 
     Raises:
         ConfigErrors: With every problem of the file and every plugin that cannot be used.
@@ -143,6 +145,7 @@ def compose(  # noqa: PLR0913 - one keyword for each thing that the command line
         run_id=run_id,
         options=options or {},
         advice_from=advice_from,
+        has_advisers=with_advisers,
     )
     resolved = resolve(path, choices)
     clock = _default_clock(resolved) if clock is None else clock

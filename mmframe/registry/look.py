@@ -18,7 +18,7 @@ __all__ = ["compose_look"]
 
 
 def compose_look(path: Path, *, mode: Mode | None = None, blocked: frozenset[str] = frozenset()) -> Plan:
-    """Return the plan of a strategy file without journal and sinks, and never with a live venue.
+    """Return the plan of a strategy file without journal, sinks and advisers, and never with a live venue.
 
     Args:
         path: The strategy file.
@@ -31,7 +31,7 @@ def compose_look(path: Path, *, mode: Mode | None = None, blocked: frozenset[str
     """
     if mode is None or mode is Mode.LIVE:
         mode = _mode_of(path)
-    return compose(path, mode=mode, blocked=blocked, no_journal=True, with_sinks=False)
+    return compose(path, mode=mode, blocked=blocked, no_journal=True, with_sinks=False, with_advisers=False)
 
 
 def _mode_of(path: Path) -> Mode | None:

@@ -78,6 +78,7 @@ class RunChoices:
     Attributes:
         options: Values of single options of the feed and of the mode's venue, as they could stand in the file.
         advice_from: A journal, or a file of calls, whose replies every adviser uses instead of asking.
+        has_advisers: False leaves the advisers away, and their keys unread: for a look that asks nobody.
     """
 
     mode: Mode | None = None
@@ -87,6 +88,7 @@ class RunChoices:
     run_id: str = "0"
     options: Mapping[ComponentKind, Mapping[str, Any]] = attrs.field(factory=dict)
     advice_from: Path | None = None
+    has_advisers: bool = True
 
 
 @attrs.frozen
@@ -206,7 +208,7 @@ def resolve(path: Path, choices: RunChoices) -> ResolvedStrategy:
     feed, history, venue = resolver.feed(), resolver.history(), resolver.venue()
     markets = tuple(resolver.market(market) for market in file.markets)
     sinks = tuple(sink for sink in map(resolver.parse, file.sinks) if sink is not None)
-    advisers = resolver.advisers(choices.advice_from)
+    advisers = resolver.advisers(choices.advice_from) if choices.has_advisers else ()
     check_advisers(advisers, markets, problems)
     grids = resolver.grids(feed, history, venue)
     settings = engine_settings(file, grids, mode=mode, run_id=choices.run_id, problems=problems)

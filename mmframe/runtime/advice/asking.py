@@ -6,6 +6,7 @@ It runs on the thread that asks; nothing of it is ever on the quoting path.
 from __future__ import annotations
 
 import hashlib
+import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,12 @@ _QUOTA_REST_NS = 3_600_000_000_000
 _CONFIG_REST_NS = 300_000_000_000
 """So that a key that a person has put right is found without a restart."""
 _NS_PER_S = 1_000_000_000
+_TEXT_MAX = 500
+"""Of a note or a detail, in characters."""
+_NUMBER_MAX = sys.float_info.max
+"""A larger integer is no float; NaN and infinities are judged where numbers are bounded."""
+_TEXTS = ("regime", "note")
+_MAY_BE_ABSENT = ("valid_for_s", "direction")
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -128,10 +135,28 @@ def read_reply(adviser: Adviser, request: AdviceRequest, text: str) -> tuple[tup
         return tuple(Rejection(market, AdviceVerdict.NOT_JSON, detail) for market in request.markets), False
     try:
         found, is_salvaged = adviser.read(text, request)
-        return tuple(found), bool(is_salvaged)
+        return tuple(map(_checked, found)), bool(is_salvaged)
     except Exception as error:  # noqa: BLE001 - as above
         detail = f"the adviser raised {type(error).__name__}"
         return tuple(Rejection(market, AdviceVerdict.NOT_JSON, detail) for market in request.markets), False
+
+
+def _checked(item: Answer | Rejection) -> Answer | Rejection:
+    """Return what an adviser read with numbers that are some, whoever wrote the adviser."""
+    if not isinstance(item, Answer):
+        return Rejection(int(item.market), AdviceVerdict(item.verdict), str(item.detail)[:_TEXT_MAX])
+    values = msgspec.structs.asdict(item)
+    for name, value in values.items():
+        if name in _TEXTS or (value is None and name in _MAY_BE_ABSENT):
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or _is_beyond(value):
+            detail = f"{name}: expected a number, was {type(value).__name__}"
+            return Rejection(int(item.market), AdviceVerdict.WRONG_TYPE, detail)
+    return msgspec.structs.replace(item, **{name: str(values[name])[:_TEXT_MAX] for name in _TEXTS})
+
+
+def _is_beyond(value: float) -> bool:
+    return isinstance(value, int) and abs(value) > _NUMBER_MAX
 
 
 def new_breaker() -> Breaker:

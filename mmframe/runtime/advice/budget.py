@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Budget", "Reservation", "cost_usd", "price_of", "worst_usage"]
 
 _MILLION = 1_000_000
+_REPORTED_MAX_USD = 10_000
+"""A provider's own figure beyond this is no cost of one call."""
 _MINUTE_NS = 60_000_000_000
 _NS_PER_S = 1_000_000_000
 _FRAME_TOKENS = 64
@@ -69,12 +71,14 @@ def cost_usd(usage: Usage, price: PriceTable | None) -> Decimal:
     """Return what a call costs, exactly; nothing where no price is known."""
     if price is None:
         return Decimal(0)
-    cached = min(usage.cached_tokens, usage.input_tokens)
-    written = min(usage.cache_write_tokens, usage.input_tokens - cached)
-    plain = usage.input_tokens - cached - written
+    tokens = max(0, usage.input_tokens)
+    cached = min(max(0, usage.cached_tokens), tokens)
+    written = min(max(0, usage.cache_write_tokens), tokens - cached)
+    plain = tokens - cached - written
     cached_usd = price.input_usd if price.cached_usd is None else price.cached_usd
     write_usd = price.input_usd if price.cache_write_usd is None else price.cache_write_usd
-    total = plain * price.input_usd + cached * cached_usd + written * write_usd + usage.output_tokens * price.output_usd
+    total = plain * price.input_usd + cached * cached_usd + written * write_usd
+    total += max(0, usage.output_tokens) * price.output_usd
     return total / _MILLION
 
 
@@ -154,7 +158,7 @@ class Budget:
         """
         day = date.fromisoformat(reservation.day)
         cost = cost_usd(usage, price_of(self._table.prices, model, day)) if model else self._worst_cost(usage)
-        if reported_usd is not None and reported_usd.is_finite():
+        if reported_usd is not None and reported_usd.is_finite() and reported_usd < _REPORTED_MAX_USD:
             cost = max(cost, reported_usd)
         self._refresh()
         if self.spend.day == reservation.day:

@@ -148,6 +148,9 @@ class AdviceDesk:
         self.outcomes: Sequence[tuple[str, Outcome]] = () if self._caller is None else self._caller.outcomes
         self.wake_ns = 0
         self._is_begun = False
+        # Before the first step, which is on the way of quotes.
+        if self._caller is not None:
+            self._caller.start()
         self._merge_ns: dict[int, int] = {}
         """By market with several advisers: when the first of what is in force ends, so that the others go on alone."""
 
@@ -211,8 +214,6 @@ class AdviceDesk:
             seat.look_ns = now_ns + _TRIGGER_LOOK_NS if seat.watches else NEVER_NS
             for market in seat.plan.markets:
                 self._session.engine.keep_trades(market, seat.plan.adviser.trades)
-        if self._caller is not None:
-            self._caller.start()
 
     def _look(self, seat: _Seat, now_ns: int) -> None:
         """See whether a trigger went off since the last look."""

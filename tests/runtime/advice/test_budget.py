@@ -109,10 +109,14 @@ def test_the_higher_of_the_tables_and_the_providers_figure_counts():
     usage = Usage(input_tokens=1_000_000)
     costs = [
         budget.settle(budget.reserve(usage, NOW_NS), usage, "m", reported)
-        for reported in (None, D(1), D(3), D("NaN"), D("-9"))
+        for reported in (None, D(1), D(3), D("NaN"), D("-9"), D("1e999999"))
     ]
 
-    assert costs == [D("2.5"), D("2.5"), D(3), D("2.5"), D("2.5")]
+    assert costs == [D("2.5"), D("2.5"), D(3), D("2.5"), D("2.5"), D("2.5")]
+
+
+def test_a_usage_below_nothing_gives_no_money_back():
+    assert cost_usd(Usage(input_tokens=-10, cached_tokens=-5, output_tokens=-7), price()) == 0
 
 
 def test_the_worst_case_counts_a_token_for_every_byte():

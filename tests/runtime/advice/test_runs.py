@@ -142,6 +142,11 @@ HOSTILE = [
     '{"skew_bps": 1e999}',
     '{"order": "sell"}',
     '{"market": 99}',
+    '{"bid_spread_multiplier": "3", "confidence": 1}',
+    '{"size_multiplier": null, "confidence": 1}',
+    '{"skew_bps": true, "confidence": 1}',
+    '{"position_scale": 1' + "0" * 400 + ', "confidence": 1}',
+    '{"pause": [1], "confidence": {"a": 1}}',
     "[" * 5_000,
     "\u202e}{",
 ]
@@ -173,7 +178,7 @@ def test_two_hundred_hostile_replies_change_no_order(lab):
     assert {call.reply.text for call in asked} >= set(replies)
     verdicts = {verdict.verdict for call in asked for verdict in call.verdicts}
     assert not verdicts & {AdviceVerdict.APPLIED, AdviceVerdict.CLAMPED}
-    assert {AdviceVerdict.NOT_JSON, AdviceVerdict.NOT_FINITE} <= verdicts
+    assert {AdviceVerdict.NOT_JSON, AdviceVerdict.NOT_FINITE, AdviceVerdict.WRONG_TYPE} <= verdicts
     assert fed.decision_hash == neutral.decision_hash
 
 
