@@ -59,15 +59,11 @@ def l2_streams(
         crossed: Leave what a new level meets, so that the book can be crossed.
         messages_max: Longest stream.
     """
-    change = st.tuples(
-        st.sampled_from((Side.BUY, Side.SELL)), st.integers(-_REACH_TICKS, _REACH_TICKS), _lots_or_zero()
-    )
     message = st.tuples(
-        st.integers(0, 9),
-        st.sampled_from(_STEPS_NS),
+        st.integers(0, _DICE * len(_STEPS_NS) - 1),
         st.integers(-2_000_000_000, 2_000_000_000),
-        st.lists(change, max_size=12),
-    )
+        st.lists(st.integers(0, _CHANGES - 1), max_size=12),
+    ).map(_message_drawn)
     stream = st.tuples(
         st.lists(message, min_size=1, max_size=messages_max), st.sets(st.integers(1, messages_max), max_size=4)
     )
@@ -238,10 +234,6 @@ def _proposal(drawn: _DrawnProposal, view: MarketView, *, rounded: bool) -> Quot
     )
 
 
-def _lots_or_zero() -> st.SearchStrategy[int]:
-    return st.one_of(st.just(0), _SIZES_LOTS)
-
-
 def _signal_values(smallest: float, largest: float) -> st.SearchStrategy[float]:
     return st.one_of(
         st.just(math.nan),
@@ -253,6 +245,27 @@ def _signal_values(smallest: float, largest: float) -> st.SearchStrategy[float]:
 
 
 _Drawn = tuple[int, int, int, list[tuple[Side, int, int]]]
+
+# A stream is long, and what it costs is the number of its draws: one integer says all of a change.
+_DICE = 10
+_OFFSETS = 2 * _REACH_TICKS + 1
+_FEW_LOTS, _MANY_LOTS = 20, 1_000_000
+_CHANGES = 2 * _OFFSETS * 3 * _MANY_LOTS
+
+
+def _message_drawn(drawn: tuple[int, int, list[int]]) -> _Drawn:
+    number, offset_ns, changes = drawn
+    step, dice = divmod(number, _DICE)
+    return dice, _STEPS_NS[step], offset_ns, [_change(change) for change in changes]
+
+
+def _change(number: int) -> tuple[Side, int, int]:
+    """Return side, ticks from the centre (0, -1, 1, -2 ...), and lots: none, few and up to many equally often."""
+    number, side = divmod(number, 2)
+    number, offset = divmod(number, _OFFSETS)
+    number, kind = divmod(number, 3)
+    lots = 0 if kind == 0 else 1 + number % (_FEW_LOTS if kind == 1 else _MANY_LOTS)
+    return (Side.SELL if side else Side.BUY), (-(offset + 1) // 2 if offset % 2 else offset // 2), lots
 
 
 class _StreamBook:
