@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+from hypothesis import settings
+
 from mmframe.builtin.advisers import ADVISERS
 from mmframe.builtin.books import BOOKS
 from mmframe.builtin.exchange import FEEDS
@@ -30,6 +32,10 @@ from mmframe.testing import (
 class TestCore(PluginConformance):
     module = "mmframe.builtin.plugin"
 
+
+_EXAMPLES_MAX = 50 if settings.get_current_profile_name() == "explore" else 20
+"""A component has about ten properties, each with examples of its own beside the edges, which are always tried; in a
+search for new examples there are as many of them as others get."""
 
 _REQUIRED_OPTIONS = {
     "price-impact": {"size": Decimal("0.5")},
@@ -78,7 +84,7 @@ def _classes(base, specs, **attributes):
         name = (
             "Test" + "".join(part.title() for part in spec.name.split("-")) + base.__name__.removesuffix("Conformance")
         )
-        made[name] = type(name, (base,), {"spec": spec, **attributes})
+        made[name] = type(name, (base,), {"spec": spec, "examples_max": _EXAMPLES_MAX, **attributes})
         if required := _REQUIRED_OPTIONS.get(spec.name):
             made[name].options = make_options(spec, required)
     return made
