@@ -92,9 +92,12 @@ class _TableFile(msgspec.Struct, forbid_unknown_fields=True):
 
 def state_of(touch: Touch, *, imbalance_buckets: int, spreads: int) -> int:
     """Return the place of a touch in a table: spread first, then imbalance."""
-    bucket = touch.bid_lots * imbalance_buckets // (touch.bid_lots + touch.ask_lots)
+    # Counted from the lighter side, so that a touch on the edge of two buckets has its mirror image on that of theirs.
+    bucket = min(touch.bid_lots, touch.ask_lots) * imbalance_buckets // (touch.bid_lots + touch.ask_lots)
+    if touch.bid_lots > touch.ask_lots:
+        bucket = imbalance_buckets - 1 - bucket
     spread = min(touch.ask_ticks - touch.bid_ticks, spreads)
-    return (spread - 1) * imbalance_buckets + min(bucket, imbalance_buckets - 1)
+    return (spread - 1) * imbalance_buckets + bucket
 
 
 def touches_of(history: History, book: Book, *, market: int = 0, limit_ns: int | None = None) -> Iterator[Touch | None]:

@@ -19,6 +19,8 @@ __all__ = ["STOIKOV_MICRO_PRICE", "StoikovMicroPriceOptions", "read"]
 
 _SPREAD_MAX_TICKS = 1e9
 """A wider spread is no market."""
+_EDGE = 1e-9
+"""Share of a bucket that a share of sizes may be below an edge by rounding alone."""
 
 
 @attrs.frozen
@@ -44,7 +46,11 @@ def read(params: StoikovMicroPriceParams, state: State, now_ns: int, tick: BookT
     spread_ticks = (tick.ask - tick.bid) / params.tick
     if not 0.0 < sizes < inf or not 0.0 < spread_ticks < _SPREAD_MAX_TICKS:
         return nan
-    bucket = min(int(params.imbalance_buckets * (tick.bid_size / sizes)), params.imbalance_buckets - 1)
+    # As `state_of` does it with whole lots: from the lighter side; an edge belongs to the bucket nearer to the middle.
+    lighter = tick.bid_size if tick.bid_size < tick.ask_size else tick.ask_size
+    bucket = int(params.imbalance_buckets * (lighter / sizes) + _EDGE)
+    if tick.bid_size > tick.ask_size:
+        bucket = params.imbalance_buckets - 1 - bucket
     spread = min(max(int(spread_ticks + 0.5), 1), params.spreads)
     return tick.mid + state[(spread - 1) * params.imbalance_buckets + bucket]
 
@@ -71,7 +77,8 @@ STOIKOV_MICRO_PRICE = SignalSpec(
     description="""\
     stoikov_micro_price = mid + adjustment(imbalance, spread)
 
-imbalance = bid_size / (bid_size + ask_size) falls into one of equally wide buckets, the spread is counted in ticks, the
+imbalance = bid_size / (bid_size + ask_size) falls into one of equally wide buckets (on the edge of two into that nearer
+to the middle), the spread is counted in ticks, the
 widest one in the table standing for wider ones. The adjustment is the expected sum of all coming moves of the mid, if
 touches change as in the recording: with Q the chances to go from state to state without a move, R the expected first
 move and T the chances of the state after it,

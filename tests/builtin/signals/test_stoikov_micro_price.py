@@ -207,6 +207,23 @@ def test_the_signal_is_the_mid_plus_the_adjustment_of_its_state(signal, tick, va
     assert signal.read(START_NS, tick) == pytest.approx(value, nan_ok=True)
 
 
+@pytest.mark.parametrize("buckets", [3, 5, 9])
+def test_a_touch_and_its_mirror_image_have_opposite_places_also_on_the_edge_of_two_buckets(tmp_path, buckets):
+    table = MicroPriceTable(TICK, buckets, 1, tuple(float(n - buckets // 2) for n in range(buckets)), (1,) * buckets)
+    save_micro_price_table(table, tmp_path / "table.json")
+    signal = build_component(STOIKOV_MICRO_PRICE, StoikovMicroPriceOptions(table=tmp_path / "table.json"))
+
+    def told(bid_lots, ask_lots):
+        return signal.read(START_NS, at(100.00, bid_lots * 0.1, 100.01, ask_lots * 0.1)) - 100.005
+
+    for bid_lots in range(1, 19):
+        for ask_lots in range(1, 19):
+            place = state_of(Touch(1, bid_lots, 2, ask_lots), imbalance_buckets=buckets, spreads=1)
+
+            assert told(bid_lots, ask_lots) == pytest.approx(-told(ask_lots, bid_lots), abs=1e-9)
+            assert told(bid_lots, ask_lots) == pytest.approx(0.01 * (place - buckets // 2), abs=1e-9)
+
+
 def test_a_table_comes_back_from_its_file_as_it_was(tmp_path):
     save_micro_price_table(TABLE, tmp_path / "table.json")
 
