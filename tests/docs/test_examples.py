@@ -44,9 +44,14 @@ LONGER = {"07_quoting_model": "10m"}
 """Market time after which an example quotes, where its signals warm up for longer."""
 
 
+PACED = {"08_llm_advice": "20"}
+"""Speed of an example that asks a model, which needs time to answer: as fast as possible is refused, by design."""
+
+
 def test_an_example_runs_and_decides(example, run_shell):
     duration = LONGER.get(example.parent.name, "20s")
-    ended = run_shell(f"mmframe run {example.name} --speed max --for {duration} --json", example.parent)
+    speed = PACED.get(example.parent.name, "max")
+    ended = run_shell(f"mmframe run {example.name} --speed {speed} --for {duration} --json", example.parent)
 
     assert ended.returncode == 0, ended.stderr
     result = json.loads(ended.stdout)
