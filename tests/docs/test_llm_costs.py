@@ -50,6 +50,13 @@ def test_each_cost_on_the_page_is_what_the_budget_reckons(cost, said):
     assert f"{cost.normalize():f}" in said.replace("32.40", "32.4")
 
 
+def test_the_readme_names_both_days():
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+
+    assert f"${a_day().normalize():f} a day for a question a minute" in readme
+    assert f"${a_day(CHEAP):.2f} to a\ncheap one" in readme
+
+
 def test_the_volume_that_pays_for_a_day_is_the_cost_over_the_edge():
     volume = a_day() / (Decimal("0.5") / 10_000)
 
