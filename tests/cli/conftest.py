@@ -29,7 +29,9 @@ def invoke(capsys, monkeypatch):
     """Run a command line in this process."""
     monkeypatch.setenv("COLUMNS", "100")
 
-    def run(*words):
+    def run(*words, cwd=None):
+        if cwd is not None:
+            monkeypatch.chdir(cwd)
         with pytest.raises(SystemExit) as exit_info:
             main([str(word) for word in words])
         written = capsys.readouterr()

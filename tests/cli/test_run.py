@@ -113,11 +113,11 @@ def test_a_person_reads_the_same_figures(command, strategy, finished):
     assert "No journal was written" in ended.stdout
 
 
-def test_the_journal_lies_beside_the_strategy_and_explains_the_run(finished, command):
+def test_the_journal_lies_beside_the_strategy_and_explains_the_run(finished, invoke):
     folder, result, _ = finished
 
-    shown = command("explain", "strategy.toml", "--at", "+10s", "--side", "bid", cwd=folder)
-    same = command("explain", result["journal"], "--at", "+10s", "--side", "bid", cwd=folder)
+    shown = invoke("explain", "strategy.toml", "--at", "+10s", "--side", "bid", cwd=folder)
+    same = invoke("explain", result["journal"], "--at", "+10s", "--side", "bid", cwd=folder)
 
     assert shown.stderr == f"reading mmframe-runs/{Path(result['journal']).name}\n"
     assert shown.stdout == same.stdout
@@ -126,18 +126,18 @@ def test_the_journal_lies_beside_the_strategy_and_explains_the_run(finished, com
     assert "risk control layered-limits" in shown.stdout
 
 
-def test_a_decision_can_be_asked_for_by_number_and_by_a_program(finished, command):
+def test_a_decision_can_be_asked_for_by_number_and_by_a_program(finished, invoke):
     folder, _, _ = finished
 
-    answer = json.loads(command("explain", "strategy.toml", "--sequence", "5", "--json", cwd=folder).stdout)
+    answer = json.loads(invoke("explain", "strategy.toml", "--sequence", "5", "--json", cwd=folder).stdout)
 
     assert answer["sequence"] == 5
     assert answer["stages"][0]["name"] == "fixed-spread"
     assert {quote["side"] for quote in answer["quotes"]} == {"bid", "ask"}
 
 
-def test_without_a_moment_the_last_decision_before_the_stop_is_explained(finished, command):
-    shown = command("explain", "strategy.toml", cwd=finished[0])
+def test_without_a_moment_the_last_decision_before_the_stop_is_explained(finished, invoke):
+    shown = invoke("explain", "strategy.toml", cwd=finished[0])
 
     assert "paused or stopping" not in shown.stdout
     assert shown.stdout.count("in BTC/USDT at 00:00:19") == 2
@@ -152,15 +152,15 @@ def test_without_a_moment_the_last_decision_before_the_stop_is_explained(finishe
     ],
     ids=["market", "both", "time"],
 )
-def test_a_question_that_cannot_be_answered_says_why(finished, command, words, message):
-    ended = command("explain", "strategy.toml", *words, cwd=finished[0])
+def test_a_question_that_cannot_be_answered_says_why(finished, invoke, words, message):
+    ended = invoke("explain", "strategy.toml", *words, cwd=finished[0])
 
     assert ended.status == 2
     assert f"error[usage]: {message}" in ended.stderr
 
 
-def test_a_strategy_that_never_ran_has_nothing_to_explain(command, strategy):
-    ended = command("explain", strategy())
+def test_a_strategy_that_never_ran_has_nothing_to_explain(invoke, strategy):
+    ended = invoke("explain", strategy())
 
     assert ended.status == 2
     assert "no journal of strategy 'tiny'" in ended.stderr
@@ -266,10 +266,10 @@ def test_a_risk_halt_ends_the_run_with_its_own_status(command, strategy):
     assert result["halt_reason"].startswith("daily loss")
 
 
-def test_live_needs_its_confirmation_before_anything_is_loaded(command, strategy):
+def test_live_needs_its_confirmation_before_anything_is_loaded(invoke, strategy):
     path = strategy()
 
-    ended = command("run", path, "--mode", "live")
+    ended = invoke("run", path, "--mode", "live")
 
     assert ended.status == 2
     assert ended.stderr == (
@@ -278,15 +278,15 @@ def test_live_needs_its_confirmation_before_anything_is_loaded(command, strategy
     )
 
 
-def test_live_in_the_file_needs_the_confirmation_too(command, strategy):
-    ended = command("run", strategy('\n[run]\nmode = "live"\n'))
+def test_live_in_the_file_needs_the_confirmation_too(invoke, strategy):
+    ended = invoke("run", strategy('\n[run]\nmode = "live"\n'))
 
     assert ended.status == 2
     assert "needs --yes-live" in ended.stderr
 
 
-def test_a_confirmed_live_run_still_needs_a_live_venue_and_limits(command, strategy):
-    ended = command("run", strategy(), "--mode", "live", "--yes-live")
+def test_a_confirmed_live_run_still_needs_a_live_venue_and_limits(invoke, strategy):
+    ended = invoke("run", strategy(), "--mode", "live", "--yes-live")
 
     assert ended.status == 2
     assert "venue" in ended.stderr
@@ -308,8 +308,8 @@ def test_a_confirmed_live_run_still_needs_a_live_venue_and_limits(command, strat
     ],
     ids=["resume and journal", "resume and none", "release without resume", "journal and none", "length"],
 )
-def test_options_that_cannot_be_meant_are_refused(command, strategy, words, message):
-    ended = command("run", strategy(), *words)
+def test_options_that_cannot_be_meant_are_refused(invoke, strategy, words, message):
+    ended = invoke("run", strategy(), *words)
 
     assert ended.status == 2
     assert message in ended.stderr
@@ -345,18 +345,18 @@ def test_a_run_can_be_gone_on_with(command, strategy, tmp_path):
     assert second["journal"] == str(journal)
 
 
-def test_a_file_that_is_not_there_is_no_bug(command, tmp_path):
-    ended = command("run", tmp_path / "none.toml")
+def test_a_file_that_is_not_there_is_no_bug(invoke, tmp_path):
+    ended = invoke("run", tmp_path / "none.toml")
 
     assert ended.status == 2
     assert "none.toml" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_a_folder_that_cannot_hold_the_journal_is_said_before_anything_runs(command, strategy, tmp_path):
+def test_a_folder_that_cannot_hold_the_journal_is_said_before_anything_runs(invoke, strategy, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
 
-    ended = command("run", strategy(), "--journal", tmp_path / "file" / "run.journal")
+    ended = invoke("run", strategy(), "--journal", tmp_path / "file" / "run.journal")
 
     assert ended.status == 2
     assert ended.stderr.startswith("error[journal]: ")
