@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from mmframe.domain.kinds import Mode
+from mmframe.domain.liquidation import LiquidationTerms
 from mmframe.domain.orders import ALL_MARKETS
 from mmframe.engine.settings import MarketPipeline, NamedOptimizer, NamedRiskControl, NamedSignal
 from mmframe.errors import ConfigError, DomainError, MmframeError
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from mmframe.domain.findings import Finding
-    from mmframe.domain.liquidation import LiquidationTerms
     from mmframe.ports import Book, Clock, Feed, Venue
     from mmframe.registry.advisers import ParsedAdviser
     from mmframe.registry.resolve import ParsedComponent, ParsedMarket, ResolvedStrategy
@@ -205,11 +205,22 @@ class _Builder:
         """Return how a risk control closes positions; terms that cannot be are a problem of its options."""
         if control.spec.liquidation is None:
             return None
+        found = control.found
         try:
-            return control.spec.liquidation(control.options)  # type: ignore[no-any-return] # as its spec says
+            terms = control.spec.liquidation(control.options)
         except DomainError as error:
             self._refused(control, error)
             return None
+        except Exception as error:
+            hint = f"this is a fault of the plugin: tell its authors; `mmframe plugins show {found.plugin}` names them"
+            text = f"{control.table.key}: {found.use!r} does not tell how it closes positions"
+            raise plugin_error(found.owner.installed, text, kind="build", cause=error, hint=hint) from error
+        if isinstance(terms, LiquidationTerms):
+            return terms
+        text = f"{control.table.key}: {found.use!r}: liquidation: expected LiquidationTerms, was {terms!r}"
+        hint = "return `mmframe.domain.liquidation.LiquidationTerms` from the spec's `liquidation`"
+        self._problems.add_plugin_error(plugin_error(found.owner.installed, text, kind="port", hint=hint))
+        return None
 
     def make(self, component: ParsedComponent, market: int = ALL_MARKETS, book: Book | None = None) -> Any:
         """Return a built component, or None after reporting why there is none."""

@@ -22,6 +22,7 @@ from mmframe.domain.orders import (
     Replace,
     Request,
     Submit,
+    TimeInForce,
 )
 from mmframe.domain.records import GateRejection
 from mmframe.engine.gate import Gate, MarketGate, approve_removal
@@ -70,6 +71,32 @@ def test_an_order_within_every_limit_is_approved():
 
     assert isinstance(result, Approved)
     assert "c-1" in repr(result)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"is_post_only": False}, {"time_in_force": TimeInForce.IOC}, {"time_in_force": TimeInForce.FOK}],
+    ids=["may cross", "immediate", "whole or not"],
+)
+def test_nothing_takes_outside_of_the_lane_that_closes_positions(fields):
+    desk = Desk()
+    desk.submit()
+    desk.market.view.close_cap_bps = 100.0
+
+    result = desk.gate.check(Submit(0, "x", Side.BUY, 101, 5, **fields), 0)
+
+    assert isinstance(result, GateRejection)
+    assert result.limit == "post_only"
+
+
+def test_a_replace_takes_nothing_either():
+    desk = Desk()
+    desk.submit()
+
+    result = desk.gate.check(Replace(0, "c-1", "x", 101, 5, is_post_only=False), 0)
+
+    assert isinstance(result, GateRejection)
+    assert result.limit == "post_only"
 
 
 def test_nobody_but_the_gate_can_approve():

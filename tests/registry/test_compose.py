@@ -510,6 +510,27 @@ def test_plugins_that_are_used_are_asked_about_the_plan(site, problems):
     ]
 
 
+@pytest.mark.parametrize(
+    ("terms", "expected"),
+    [
+        ("{}", "plugin-port: risk[0]: 'closer/c': liquidation: expected LiquidationTerms, was {}"),
+        ("1 / 0", "plugin-build: risk[0]: 'closer/c' does not tell how it closes positions"),
+    ],
+)
+def test_terms_of_a_liquidation_that_are_none_are_found_before_the_run(site, problems, terms, expected):
+    site.install("closer", f"""
+        class Control:
+            def assess(self, view, inventory, advice, proposal): pass
+
+        @hookimpl
+        def mmframe_register_risk_controls():
+            return [RiskControlSpec(name="c", summary="S.", build=lambda options, context: Control(),
+                                    liquidation=lambda options: {terms})]
+    """)  # fmt: skip
+
+    assert problems(PAPER + '[[risk]]\nuse = "closer/c"\n') == [expected]
+
+
 def test_a_plugin_that_fails_when_asked_is_named(site, problems):
     site.install("shaky", """
         @hookimpl
