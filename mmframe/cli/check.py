@@ -19,6 +19,9 @@ from mmframe.plugin.options import Secret, Use
 from mmframe.registry import check
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mmframe.config.advice_tables import AdviserKeys
     from mmframe.domain.instrument import Instrument
     from mmframe.engine.settings import GateLimits, MarketSettings
     from mmframe.registry import CheckedComponent, CheckReport
@@ -59,6 +62,8 @@ def _report_lines(report: CheckReport) -> list[str]:
         lines += [paint(instrument.symbol, bold=True), *columns(_market_rows(instrument, settings))]
         lines += [*_component_lines(report, index), ""]
     lines += [paint("Around them", bold=True), *_component_lines(report, ALL_MARKETS)]
+    if report.advisers:
+        lines += ["", paint("Advice", bold=True), *columns(_adviser_rows(report.advisers))]
     for title, sentences in (("Warnings", report.warnings), ("Results will assume", report.assumptions)):
         if sentences:
             lines += ["", paint(title, bold=True), *columns([("-", sentence) for sentence in sentences])]
@@ -103,6 +108,31 @@ def _limits_text(instrument: Instrument, limits: GateLimits) -> str:
         "price collar": f"{limits.price_collar_bps:g} bps",
     }
     return ", ".join(f"{name} {value}" for name, value in parts.items())
+
+
+def _adviser_rows(advisers: Mapping[str, AdviserKeys]) -> list[tuple[str, str]]:
+    """Return when each adviser asks, what that may cost, and what its answers may change."""
+    return [row for name, keys in advisers.items() for row in zip((name, "", ""), _adviser_texts(keys), strict=True)]
+
+
+def _adviser_texts(keys: AdviserKeys) -> tuple[str, str, str]:
+    bounds, budget = keys.bounds, keys.budget
+    asks = f"asks every {keys.every_s:g} s" + "".join(f", on {trigger}" for trigger in keys.triggers)
+    asks += f", waits {keys.timeout_s:g} s, advice lasts {keys.ttl_s:g} s"
+    asks += "; replays recorded calls" if keys.replay is not None else ""
+    cost, tokens = budget.max_cost_usd_per_day, budget.max_tokens_per_day
+    spends = [
+        "cost unlimited" if cost is None else f"at most ${cost:f} a day",
+        *([] if tokens is None else [f"{tokens:,} tokens a day"]),
+        f"{budget.max_requests_per_minute} requests a minute",
+    ]
+    moves = (
+        f"distance x{bounds.min_spread_multiplier:g} to x{bounds.max_spread_multiplier:g}, size "
+        f"x{bounds.min_size_multiplier:g} to x{bounds.max_size_multiplier:g}, position from x"
+        f"{bounds.min_position_scale:g}, shift up to {bounds.max_skew_bps:g} bps, "
+        f"{'may' if bounds.may_pause else 'may not'} pause; towards more risk {bounds.max_riskier_step:g} an answer"
+    )
+    return asks, ", ".join(spends), "shadow: changes nothing" if keys.shadow else moves
 
 
 def _component_lines(report: CheckReport, market: int) -> list[str]:
@@ -184,6 +214,7 @@ def _report_object(report: CheckReport) -> dict[str, Any]:
             for instrument, settings in zip(report.instruments, report.settings.markets, strict=True)
         ],
         "components": [_component_object(component) for component in report.components],
+        "advisers": [{**_options_object(keys), "name": name} for name, keys in report.advisers.items()],
         "warnings": list(report.warnings),
         "assumptions": list(report.assumptions),
         "plugins": [attrs.asdict(used) for used in report.provenance],

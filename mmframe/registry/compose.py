@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from mmframe.config.advice_tables import AdviserKeys
     from mmframe.domain.instrument import Instrument
     from mmframe.engine.settings import EngineSettings
     from mmframe.ports import Clock
@@ -80,6 +81,7 @@ class CheckReport:
     Attributes:
         strategy_hash: SHA-256 of the strategy file.
         components: Those that serve all markets first, then each market's in the order in which they work.
+        advisers: What the kernel was told of each adviser, by name.
         warnings: What works and is probably not meant, one sentence each.
         assumptions: What results will assume, one sentence each.
     """
@@ -95,6 +97,7 @@ class CheckReport:
     warnings: tuple[str, ...]
     assumptions: tuple[str, ...]
     provenance: tuple[Provenance, ...]
+    advisers: Mapping[str, AdviserKeys] = attrs.field(factory=dict)
 
 
 def compose(  # noqa: PLR0913 - one keyword for each thing that the command line can decide
@@ -274,6 +277,7 @@ def check(path: Path, *, mode: Mode | None = None, blocked: frozenset[str] = fro
         warnings=(*resolved.warnings, *resolved.unchecked),
         assumptions=_assumptions(resolved),
         provenance=_provenance(resolved),
+        advisers={adviser.name: adviser.keys for adviser in resolved.advisers},
     )
 
 

@@ -1,4 +1,4 @@
-"""`mmframe llm check` says what a person who begins needs: what failed, where, and the way out."""
+"""`check` and `llm check` say what a person who begins needs: what advice may do, what failed, and the way out."""
 
 from __future__ import annotations
 
@@ -36,6 +36,24 @@ def strategy(tmp_path, server):
         return path
 
     return write
+
+
+def test_a_check_tells_what_advice_may_cost_and_change(invoke, strategy):
+    told = " ".join(invoke("check", strategy()).stdout.split())
+    (adviser,) = json.loads(invoke("check", strategy(), "--json").stdout)["advisers"]
+
+    assert "Advice spread-adviser asks every 6 s, waits 3 s, advice lasts 15 s" in told
+    assert "at most $0.50 a day, 20 requests a minute" in told
+    assert "distance x0.95 to x2.5, size x0 to x1, position from x0, shift up to 3 bps, may pause" in told
+    assert (adviser["name"], adviser["budget"]["max_cost_usd_per_day"]) == ("spread-adviser", "0.50")
+    assert adviser["bounds"]["max_spread_multiplier"] == 2.5
+
+
+def test_a_check_tells_that_shadow_advice_changes_nothing(invoke, strategy):
+    told = invoke("check", strategy(("shadow = false", "shadow = true"))).stdout
+
+    assert "shadow: changes nothing" in told
+    assert "distance x0.95" not in told
 
 
 def test_a_model_that_answers_is_priced(invoke, strategy):
