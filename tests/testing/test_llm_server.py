@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import pytest
 
 from mmframe.errors import UsageError
 from mmframe.testing.llm_server import SCRIPTS, LlmServer, Scripted, read_script, reply_text
+from mmframe.testing.llm_server.__main__ import main
 from mmframe.testing.llm_server.replies import schema_in
 
 MESSAGES = [{"role": "system", "content": "Answer in JSON."}, {"role": "user", "content": "mid 100"}]
@@ -288,4 +290,12 @@ def test_a_wrong_call_ends_with_two(tmp_path):
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
 
     assert ended.returncode == 2
-    assert "expected a status from 400 to 599 or one of valid" in ended.stdout
+    assert "expected a status from 400 to 599 or one of valid" in ended.stderr
+
+
+@pytest.mark.parametrize("port", [None, 99_999], ids=["taken", "none"])
+def test_a_port_that_cannot_be_had_is_named_with_the_way_out(server, capsys, port):
+    port = int(server.address.rpartition(":")[2]) if port is None else port
+
+    assert main(["--port", str(port)]) == 2
+    assert re.fullmatch(rf"error: port {port}: .+; choose another with --port, .+\n", capsys.readouterr().err)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import signal
+import sys
 from pathlib import Path
 from threading import Event
 
@@ -25,8 +26,12 @@ def main(arguments: list[str] | None = None) -> int:
             delay_s=options.delay_s,
             default=options.default,
         )
-    except (UsageError, OSError) as error:
-        print(f"error: {error}")
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        print(f"error: port {options.port}: {why}; choose another with --port, 0 for any free one", file=sys.stderr)
         return 2
     server.script(*replies)
     ended = Event()
