@@ -305,10 +305,13 @@ def test_a_plot_is_a_picture_and_the_same_each_time(walker, noise, tmp_path, suf
     from mmframe.research.advice.plot import plot_evaluation
 
     found = evaluate(walker(SHORT), noise, Choices(arms=("none", "shifted"), shifts=1))
-    plot_evaluation(found, tmp_path / f"a{suffix}")
+    first, second = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    plot_evaluation(found, first)
+    plot_evaluation(found, second)
 
-    head = (tmp_path / f"a{suffix}").read_bytes()[:200]
-    assert (b"<svg" in (tmp_path / f"a{suffix}").read_bytes()) if suffix == ".svg" else head.startswith(b"\x89PNG")
+    picture = first.read_bytes()
+    assert b"<svg" in picture if suffix == ".svg" else picture.startswith(b"\x89PNG")
+    assert picture == second.read_bytes()
 
 
 def test_calls_are_listed_with_what_became_of_them_and_their_cost(calls_file, invoke):

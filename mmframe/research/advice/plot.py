@@ -45,8 +45,9 @@ def plot_evaluation(evaluation: Evaluation, path: Path) -> None:
     _draw_differences(difference, evaluation)
     figure.suptitle(f"{evaluation.strategy}: advice of {evaluation.adviser}", fontsize=12)
     try:
-        # Without the date of writing, so that the same comparison is the same file.
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=120)
+        # Without the date of writing and with ids that are not drawn by lot: the same comparison is the same file.
+        with importlib.import_module("matplotlib").rc_context({"svg.hashsalt": "mmframe"}):
+            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=120)
     except OSError as error:
         msg = f"--plot: expected a file that can be written, was {str(path)!r}: {error.strerror}"
         raise UsageError(msg) from error
