@@ -19,6 +19,7 @@ pytest.importorskip("mmframe_openai", reason="the provider's distribution is not
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "examples" / "08_llm_advice" / "README.md").read_text(encoding="utf-8")
+ADDRESS = "http://127.0.0.1:8208/v1"
 SPEED = 5.0
 WITHIN_S = 60.0
 WITHOUT_SOCKETS = """
@@ -42,7 +43,7 @@ def server(folder):
     with LlmServer() as running:
         running.script(*read_script(folder / "replies.txt"))
         file = folder / "strategy.toml"
-        file.write_text(file.read_text(encoding="utf-8").replace("http://127.0.0.1:8208/v1", running.openai_url))
+        file.write_text(file.read_text(encoding="utf-8").replace(ADDRESS, running.openai_url))
         yield running
 
 
@@ -72,12 +73,16 @@ def wait_for_questions(server, running, count):
     assert len(server.questions) >= count
 
 
-def test_the_model_is_there_and_priced_before_the_run(folder, server, run_shell):
-    ended = run_shell("mmframe llm check strategy.toml --no-probe", folder)
+def test_the_model_is_listed_and_priced(folder, run_shell):
+    with LlmServer() as server:
+        text = (folder / "strategy.toml").read_text(encoding="utf-8")
+        (folder / "strategy.toml").write_text(text.replace(ADDRESS, server.openai_url), encoding="utf-8")
+
+        ended = run_shell("mmframe llm check strategy.toml", folder)
 
     assert ended.returncode == 0, ended.stdout
     assert "among 1 model: local-model" in ended.stdout
-    assert server.questions == []
+    assert re.search(r"cost +\$0\.000\d+$", ended.stdout, re.MULTILINE)
 
 
 def test_advice_is_in_force_until_the_server_dies_and_a_replay_decides_the_same(folder, server, run_shell):
