@@ -335,6 +335,24 @@ def test_forecasts_are_scored_against_a_recording(walker, tmp_path, make_call, i
     assert "60% to 80%" in shown
 
 
+def test_the_mids_of_a_journal_are_those_of_the_recording(walker, tmp_path, invoke):
+    from mmframe.cli.advice import _journal_mids
+
+    strategy, journal = walker("seconds = 60"), tmp_path / "run.journal"
+    assert invoke("run", strategy, "--journal", journal)[0] == 0
+
+    symbol, series = _journal_mids(journal, None)[0]
+
+    ((_, tape),) = read_tapes(strategy)
+    assert symbol == "BTC/USDT"
+    assert len(series.mids) > 50
+    assert all(
+        mid == pytest.approx(tape.half_ticks_at(now_ns) / 200)
+        for now_ns, mid in zip(series.times_ns, series.mids, strict=True)
+    )
+    assert invoke("advice", "score", journal)[1].startswith("No forecast of a direction in 0 calls")
+
+
 def test_a_score_without_mids_says_where_they_may_come_from(calls_file, invoke):
     status, _, told = invoke("advice", "score", calls_file)
 
