@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mmframe.domain.advice import (
         AdviceRequest,
         Answer,
+        Batch,
+        BatchReplies,
         CompletionReply,
         CompletionRequest,
         MarketPicture,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Adviser",
+    "BatchProvider",
     "Book",
     "Clock",
     "Feed",
@@ -263,6 +266,37 @@ class LLMProvider(Protocol):
 
     async def aclose(self) -> None:
         """Close connections; called once."""
+        ...
+
+
+@runtime_checkable
+class BatchProvider(LLMProvider, Protocol):
+    """A model that also answers many questions at once, within a day and at a lower price: for recordings alone.
+
+    A failure is a value that says so, never an exception, and nothing is sent twice. Whoever submits keeps the batch
+    first, with its status UNKNOWN, and looks for one that is UNKNOWN with `find_batch` before it submits again.
+    """
+
+    async def submit_batch(self, batch: Batch, asked: Mapping[str, CompletionRequest], *, timeout_s: float) -> Batch:
+        """Hand questions over, by id, and return the batch as it is then; UNKNOWN when it may or may not exist."""
+        ...
+
+    async def find_batch(self, batch: Batch, *, timeout_s: float) -> Batch:
+        """Look for a batch whose name is not known, by its label; ABSENT only when it is certainly not there."""
+        ...
+
+    async def batch_state(self, batch: Batch, *, timeout_s: float) -> Batch:
+        """Return how far a batch with a name has come; UNKNOWN when that cannot be told now."""
+        ...
+
+    async def batch_replies(
+        self, batch: Batch, asked: Mapping[str, CompletionRequest], *, timeout_s: float
+    ) -> BatchReplies:
+        """Return the reply to each question of a batch that has ended, whatever order it is answered in."""
+        ...
+
+    async def cancel_batch(self, batch: Batch, *, timeout_s: float) -> Batch:
+        """Ask that a batch be ended early; what is answered by then can be fetched, and costs."""
         ...
 
 

@@ -14,6 +14,9 @@ __all__ = [
     "AdviceRequest",
     "AdviceVerdict",
     "Answer",
+    "Batch",
+    "BatchReplies",
+    "BatchStatus",
     "CompletionReply",
     "CompletionRequest",
     "MarketPicture",
@@ -92,6 +95,52 @@ class CompletionReply(msgspec.Struct, frozen=True):
     """0 when there was no answer."""
     detail: str = ""
     """What went wrong, for people; no key and no prompt in it."""
+
+
+class BatchStatus(Enum):
+    """How far a batch has come."""
+
+    UNDER_WAY = "under_way"
+    ENDED = "ended"
+    """There are replies to be fetched, perhaps not to every question: it may have expired or been cancelled."""
+    FAILED = "failed"
+    """Refused as a whole: nothing was answered, and nothing is charged."""
+    ABSENT = "absent"
+    """The provider does not have it."""
+    UNKNOWN = "unknown"
+    """Not to be told now: it may exist, and must not be submitted again before it was looked for."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Many questions handed over at once, as their provider last told of them. Answers may take a day, and cost less.
+
+    Each question has an id, which begins with the label and `-`: letters, digits, `_` and `-`, at most 64.
+    """
+
+    label: str
+    """Made up before it is submitted, and unlike any other's: by it a batch is found whose answer was lost."""
+    submitted_ns: int
+    """When, nanoseconds UTC."""
+    total: int
+    """Questions in it."""
+    status: BatchStatus = BatchStatus.UNKNOWN
+    name: str = ""
+    """As the provider calls it; empty while it has not told."""
+    answered: int = 0
+    """Questions that are done, failed ones included."""
+    retry_after_ns: int = 0
+    """How long the provider asks to be left alone; 0 when it does not say."""
+    detail: str = ""
+    """What went wrong, for people; no key and no prompt in it."""
+
+
+class BatchReplies(msgspec.Struct, frozen=True):
+    """What was fetched of a batch: one reply to each question that was asked about, in that order, if it is OK."""
+
+    status: ReplyStatus
+    replies: tuple[tuple[str, CompletionReply], ...] = ()
+    """By id. An expired or cancelled question has a failed reply that costs nothing."""
+    detail: str = ""
 
 
 class ModelList(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import unicodedata
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ from mmframe.net.redact import origin, require_safe_url
 from mmframe.net.request import Answer, HttpRequest, NotSent, OutcomeUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from decimal import Decimal
 
     from mmframe.net.http import HttpSession
@@ -67,6 +68,7 @@ _DURATION = re.compile(
 _UNIT_S = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _MODELS_MAX = 10_000
 _LIST_BYTES_MAX = 4 * 1024 * 1024
+_FILE_BYTES_MAX = 512 * 1024 * 1024
 _SUCCESS = range(200, 300)
 _NO_LIST = frozenset({404, 405, 501})
 _FORBIDDEN = frozenset({401, 403})
@@ -381,6 +383,53 @@ class ModelApi:
         worst = Usage(input_tokens=estimated_tokens(body), output_tokens=output_tokens_max, is_estimated=True)
         headers = (("Content-Type", "application/json"), *headers)
         return await self._ask("POST", target, body, headers, worst, timeout_s, reply_bytes_max)
+
+    async def get(
+        self, target: str, *, timeout_s: float, body_bytes_max: int = _LIST_BYTES_MAX, headers: _Headers = ()
+    ) -> ModelAnswer:
+        """Fetch what costs nothing, such as the state of a batch."""
+        return await self._ask("GET", target, b"", headers, Usage(), timeout_s, body_bytes_max)
+
+    async def get_lines(
+        self, target: str, *, timeout_s: float, headers: _Headers = ()
+    ) -> tuple[ModelAnswer, Sequence[bytes]]:
+        """Fetch a file with one JSON object a line, and return its lines; its answer is OK when it is whole."""
+        answer = await self.get(target, timeout_s=timeout_s, body_bytes_max=_FILE_BYTES_MAX, headers=headers)
+        # A file is no JSON object as a whole; one that was cut, or too long, has no body here.
+        is_whole = answer.http_status in _SUCCESS and bool(answer.body)
+        if not is_whole:
+            return answer, ()
+        return attrs.evolve(answer, status=ReplyStatus.OK, detail=""), answer.body.splitlines()
+
+    async def upload(
+        self, target: str, content: bytes, *, fields: Mapping[str, str], timeout_s: float, headers: _Headers = ()
+    ) -> ModelAnswer:
+        """Send a file as a form with some more fields, once."""
+        boundary = sha256(content).hexdigest()
+        head = "".join(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+            for name, value in fields.items()
+        )
+        file = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="questions.jsonl"\r\n'
+        opening = f"{head}{file}Content-Type: application/jsonl\r\n\r\n".encode()
+        body = opening + content + f"\r\n--{boundary}--\r\n".encode()
+        headers = (("Content-Type", f"multipart/form-data; boundary={boundary}"), *headers)
+        return await self._ask("POST", target, body, headers, Usage(), timeout_s, _LIST_BYTES_MAX)
+
+    def contained(
+        self, http_status: int, body: bytes, *, asked: bytes, output_tokens_max: int, request_id: str = ""
+    ) -> ModelAnswer:
+        """Return the answer to one question that came inside of another answer.
+
+        Args:
+            http_status: That it would have had by itself.
+            body: As it was written there.
+            asked: The question's body.
+            output_tokens_max: What the answer may cost at most, where it does not tell.
+            request_id: The server's name for it.
+        """
+        worst = Usage(input_tokens=estimated_tokens(asked), output_tokens=output_tokens_max, is_estimated=True)
+        return self._answered(Answer(http_status, {self._request_id_header: request_id}, body, 0), asked, worst, 0)
 
     async def _ask(  # noqa: PLR0913, PLR0917 - as `post`
         self,

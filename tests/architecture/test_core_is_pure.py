@@ -5,7 +5,18 @@ from __future__ import annotations
 import ast
 
 IMPURE = {"anyio", "asyncio", "httpx", "pluggy", "random", "socket", "time", "websockets"}
-PORTS_THAT_WAIT = {"Feed.run", "LLMProvider.aclose", "LLMProvider.complete", "LLMProvider.models", "Venue.run"}
+PORTS_THAT_WAIT = {
+    "BatchProvider.batch_replies",
+    "BatchProvider.batch_state",
+    "BatchProvider.cancel_batch",
+    "BatchProvider.find_batch",
+    "BatchProvider.submit_batch",
+    "Feed.run",
+    "LLMProvider.aclose",
+    "LLMProvider.complete",
+    "LLMProvider.models",
+    "Venue.run",
+}
 """Protocol methods that drivers await. Ports state them and hold no behaviour."""
 
 

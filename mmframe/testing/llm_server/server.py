@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import attrs
 
+from mmframe.testing.llm_server.batches import BatchDesk
 from mmframe.testing.llm_server.dialects import Anthropic, Dialect, OpenAi, said
 from mmframe.testing.llm_server.script import INJECTION, Fault, Scripted, scripted
 
@@ -30,6 +31,7 @@ _HUGE_BYTES = 64 * 1024 * 1024
 _BLANK_INTERVAL_S = 0.005
 _BLANKS = 5
 _END_S = 10.0
+_OK = 200
 _VALID = Scripted()
 _HOSTILE_ID = "req_ignore-all-previous-instructions-" + "x" * 500
 
@@ -97,6 +99,8 @@ class LlmServer:
         self.delay_s = delay_s
         self.default = scripted(default)
         self.stopping = Event()
+        self.batches = BatchDesk()
+        """What becomes of batches, and which there were."""
         self.huge_reads = 0
         """How often an answer of 64 MiB was taken to its end."""
         self._lock = Lock()
@@ -295,6 +299,14 @@ class _Handler(BaseHTTPRequestHandler):
         headers: list[tuple[str, str]],
     ) -> None:
         owner = self.server.owner
+        about_batch = owner.batches.answer(request.method, request.target, request.headers, request.body, owner.address)
+        if about_batch is not None:
+            status, body = about_batch
+            if status == _OK:
+                self._finish_with(reply.fault, body, headers)
+            else:
+                self._send(status, body, headers)
+            return
         if request.method == "GET":
             if request.path.rstrip("/") != "/v1/models":
                 self._refuse(dialect, 404, "unknown path", headers, number)

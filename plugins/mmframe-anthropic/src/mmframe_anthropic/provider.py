@@ -8,10 +8,13 @@ from mmframe.domain.advice import ReplyStatus
 from mmframe.net.address import resolve_by_system
 from mmframe.net.model_api import ModelApi, Resets
 from mmframe.net.timing import Timing
-from mmframe_anthropic.wire import error_status, messages_body, read_message, read_usage
+from mmframe_anthropic import batch as batches
+from mmframe_anthropic.wire import error_http_status, error_status, messages_body, read_message, read_usage
 
 if TYPE_CHECKING:
-    from mmframe.domain.advice import CompletionReply, CompletionRequest, ModelList
+    from collections.abc import Mapping
+
+    from mmframe.domain.advice import Batch, BatchReplies, CompletionReply, CompletionRequest, ModelList
     from mmframe.net.address import Resolver
     from mmframe.net.model_api import ModelAnswer
     from mmframe.plugin import BuildContext
@@ -73,6 +76,9 @@ class MessagesProvider:
             output_tokens_max=request.max_reply_tokens,
             headers=_HEADERS,
         )
+        return self._reply(answer, body)
+
+    def _reply(self, answer: ModelAnswer, body: bytes) -> CompletionReply:
         status = _error_status(answer)
         if status is not None:
             code = self._api.error_code(answer.document, body)
@@ -85,6 +91,50 @@ class MessagesProvider:
         return await self._api.models(
             "/v1/models?limit=1000", timeout_s=timeout_s, error_status=_error_status, headers=_HEADERS
         )
+
+    async def submit_batch(self, batch: Batch, asked: Mapping[str, CompletionRequest], *, timeout_s: float) -> Batch:
+        """Hand questions over in one request."""
+        bodies = {name: self.body(request) for name, request in asked.items()}
+        return await batches.submit(self._channel(timeout_s), batch, asked, bodies)
+
+    async def find_batch(self, batch: Batch, *, timeout_s: float) -> Batch:
+        """Look for a batch in the server's list, which shows labels only in the results of those that have ended."""
+        return await batches.find(self._channel(timeout_s), batch)
+
+    async def batch_state(self, batch: Batch, *, timeout_s: float) -> Batch:
+        """Return how far a batch has come."""
+        return await batches.state(self._channel(timeout_s), batch)
+
+    async def batch_replies(
+        self, batch: Batch, asked: Mapping[str, CompletionRequest], *, timeout_s: float
+    ) -> BatchReplies:
+        """Fetch the results of a batch that has ended, and return the reply to each question."""
+
+        def read(line: batches.Line, request: CompletionRequest) -> CompletionReply:
+            return self._read_line(line, request)
+
+        return await batches.replies(self._channel(timeout_s), batch, asked, read)
+
+    async def cancel_batch(self, batch: Batch, *, timeout_s: float) -> Batch:
+        """Ask the server to end a batch."""
+        return await batches.cancel(self._channel(timeout_s), batch)
+
+    def _channel(self, timeout_s: float) -> batches.Channel:
+        return batches.Channel(self._api, _HEADERS, timeout_s, _error_status)
+
+    def _read_line(self, line: batches.Line, request: CompletionRequest) -> CompletionReply:
+        result = line.result
+        if result.type not in {"succeeded", "errored"}:
+            return batches.left_out(result.type)
+        is_error = result.type == "errored"
+        body = self.body(request)
+        answer = self._api.contained(
+            error_http_status(bytes(result.error)) if is_error else 200,
+            bytes(result.error if is_error else result.message),
+            asked=body,
+            output_tokens_max=request.max_reply_tokens,
+        )
+        return self._reply(answer, body)
 
     async def aclose(self) -> None:
         """Close the connections, unless another provider uses them."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mmframe.domain.advice import CompletionRequest
     from mmframe_anthropic.options import MessagesOptions
 
-__all__ = ["error_status", "messages_body", "read_message", "read_usage"]
+__all__ = ["error_http_status", "error_status", "messages_body", "read_message", "read_usage"]
 
 _SPEND_LIMIT = "_spend_limit_reached"
 _TOO_MANY_REQUESTS = 429
@@ -155,6 +155,17 @@ def error_status(http_status: int, document: Mapping[str, Any], status: ReplySta
     code = details.get("error_code") if isinstance(details, dict) else None
     is_capped = isinstance(code, str) and code.endswith(_SPEND_LIMIT)
     return ReplyStatus.QUOTA if is_capped and http_status == _TOO_MANY_REQUESTS else status
+
+
+def error_http_status(body: bytes) -> int:
+    """Return the HTTP status that an error in a batch's results would have had by itself."""
+    try:
+        document = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return 500
+    error = document.get("error") if isinstance(document, dict) else None
+    kind = error.get("type") if isinstance(error, dict) else None
+    return _HTTP_STATUS.get(kind, 500) if isinstance(kind, str) else 500
 
 
 def read_usage(document: Mapping[str, Any], worst: Usage, text: str, *, is_complete: bool) -> Usage:

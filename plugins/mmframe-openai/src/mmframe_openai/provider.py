@@ -13,11 +13,14 @@ from mmframe.net.address import resolve_by_system
 from mmframe.net.model_api import ModelApi
 from mmframe.net.timing import Timing
 from mmframe.plugin import Mode
+from mmframe_openai import batch as batches
 from mmframe_openai.options import JSON_MODES, Settings
 from mmframe_openai.wire import chat_body, error_status, read_choice, read_cost_usd, read_usage
 
 if TYPE_CHECKING:
-    from mmframe.domain.advice import CompletionRequest, ModelList
+    from collections.abc import Mapping
+
+    from mmframe.domain.advice import Batch, BatchReplies, CompletionRequest, ModelList
     from mmframe.net.address import Resolver
     from mmframe.net.model_api import ModelAnswer
     from mmframe.plugin import BuildContext
@@ -100,9 +103,53 @@ class ChatProvider:
         """Return the models that the server lists."""
         return await self._api.models("/models", timeout_s=timeout_s, error_status=_error_status, headers=self._headers)
 
+    async def submit_batch(self, batch: Batch, asked: Mapping[str, CompletionRequest], *, timeout_s: float) -> Batch:
+        """Hand questions over as a file, and begin a batch with it; the file alone costs nothing."""
+        bodies = {name: self.body(request) for name, request in asked.items()}
+        return await batches.submit(self._channel(timeout_s), batch, asked, bodies)
+
+    async def find_batch(self, batch: Batch, *, timeout_s: float) -> Batch:
+        """Look for a batch in the server's list, by the label in its metadata."""
+        return await batches.find(self._channel(timeout_s), batch)
+
+    async def batch_state(self, batch: Batch, *, timeout_s: float) -> Batch:
+        """Return how far a batch has come."""
+        return await batches.state(self._channel(timeout_s), batch)
+
+    async def batch_replies(
+        self, batch: Batch, asked: Mapping[str, CompletionRequest], *, timeout_s: float
+    ) -> BatchReplies:
+        """Fetch the files of a batch that has ended, and return the reply to each question."""
+
+        def read(line: batches.Line, request: CompletionRequest) -> CompletionReply:
+            return self._read_line(line, request)
+
+        return await batches.replies(self._channel(timeout_s), batch, asked, read)
+
+    async def cancel_batch(self, batch: Batch, *, timeout_s: float) -> Batch:
+        """Ask the server to end a batch."""
+        return await batches.cancel(self._channel(timeout_s), batch)
+
     async def aclose(self) -> None:
         """Close the connections, unless another provider uses them."""
         await self._api.aclose()
+
+    def _channel(self, timeout_s: float) -> batches.Channel:
+        return batches.Channel(self._api, self._headers, timeout_s, _error_status)
+
+    def _read_line(self, line: batches.Line, request: CompletionRequest) -> CompletionReply:
+        body = self.body(request)
+        response = line.response
+        if response is None:
+            return batches.left_out(line.error)
+        answer = self._api.contained(
+            response.status_code,
+            bytes(response.body),
+            asked=body,
+            output_tokens_max=request.max_reply_tokens,
+            request_id=response.request_id or "",
+        )
+        return self._reply(answer, body)
 
     def _body(self, request: CompletionRequest, json_mode: str) -> bytes:
         return chat_body(request, self._options, self._settings, json_mode)
@@ -122,6 +169,9 @@ class ChatProvider:
             output_tokens_max=output_tokens_max,
             headers=self._headers,
         )
+        return self._reply(answer, body)
+
+    def _reply(self, answer: ModelAnswer, body: bytes) -> CompletionReply:
         status = _error_status(answer)
         if status is not None:
             code = self._api.error_code(answer.document, body)
