@@ -76,18 +76,27 @@ class ConfigError(MmframeError):
         key: Dotted path of the key, such as `feed.depth` or `optimizer[1].bps`.
         file: The file's name as the user gave it, or None.
         line: One-based line, or None when the problem has no line (a missing table).
+        is_warning: What it tells of works and is probably not meant: `check` shows it and refuses nothing.
     """
 
     code = "config"
     exit_code = ExitCode.USAGE
 
-    def __init__(
-        self, message: str, *, key: str, file: str | None = None, line: int | None = None, hint: str | None = None
+    def __init__(  # noqa: PLR0913 - each argument is a part of what a user sees
+        self,
+        message: str,
+        *,
+        key: str,
+        file: str | None = None,
+        line: int | None = None,
+        hint: str | None = None,
+        is_warning: bool = False,
     ) -> None:
         super().__init__(message, hint=hint)
         self.key = key
         self.file = file
         self.line = line
+        self.is_warning = is_warning
 
     @property
     def location(self) -> str:

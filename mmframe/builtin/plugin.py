@@ -102,5 +102,11 @@ def mmframe_check_plan(plan: PlanSummary) -> Iterable[ConfigError]:
     from mmframe.builtin import exchange
     from mmframe.builtin.advisers import check as advisers
     from mmframe.builtin.optimizers import check as optimizers
+    from mmframe.builtin.risk import check as risk
 
-    return (*exchange.check_plan(plan), *optimizers.check_plan(plan), *advisers.check_plan(plan))
+    return (
+        *exchange.check_plan(plan),
+        *optimizers.check_plan(plan),
+        *risk.check_plan(plan),
+        *advisers.check_plan(plan),
+    )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from mmframe.domain.instrument import Instrument
     from mmframe.domain.kinds import Mode
     from mmframe.plugin.specs import ComponentKind
@@ -37,9 +39,14 @@ class ComponentUse:
 
 @attrs.frozen
 class PlanSummary:
-    """A strategy as composed, before anything is connected."""
+    """A strategy as composed, before anything is connected.
+
+    Attributes:
+        max_positions: The gate's largest position of each market, base units; None where it has no such limit.
+    """
 
     name: str
     mode: Mode
     instruments: tuple[Instrument, ...]
     components: tuple[ComponentUse, ...]
+    max_positions: tuple[Decimal | None, ...] = ()

@@ -188,7 +188,11 @@ class ResolvedStrategy:
                 component.in_market(index, provides=provided.get(id(component), "")) for component in market.components
             ]
         return PlanSummary(
-            name=self.file.strategy.name, mode=self.mode, instruments=self.instruments, components=tuple(uses)
+            name=self.file.strategy.name,
+            mode=self.mode,
+            instruments=self.instruments,
+            components=tuple(uses),
+            max_positions=tuple(market.config.gate.max_position for market in self.markets),
         )
 
 
@@ -231,7 +235,7 @@ def resolve(path: Path, choices: RunChoices) -> ResolvedStrategy:
         advisers=advisers,
     )
     if not len(problems):
-        _ask_plugins(resolved)
+        resolved = _ask_plugins(resolved)
     problems.raise_if_any()
     return resolved
 
@@ -384,14 +388,20 @@ def _file_duration(file: StrategyFile) -> int | None:
         return None
 
 
-def _ask_plugins(resolved: ResolvedStrategy) -> None:
+def _ask_plugins(resolved: ResolvedStrategy) -> ResolvedStrategy:
+    """Collect the problems that the plugins see, and return the strategy with their warnings."""
     summary = resolved.summary()
+    warnings = list(resolved.warnings)
     for plugin in resolved.registry.loaded:
         try:
             for problem in plugin.check_plan(summary):
-                resolved.problems.add_error(problem)
+                if problem.is_warning:
+                    warnings.append(problem.message if problem.hint is None else f"{problem.message}; {problem.hint}")
+                else:
+                    resolved.problems.add_error(problem)
         except PluginError as error:
             resolved.problems.add_plugin_error(error)
+    return attrs.evolve(resolved, warnings=tuple(warnings))
 
 
 def _warnings(file: StrategyFile, mode: Mode, feed: ParsedComponent | None) -> list[str]:

@@ -27,6 +27,7 @@ NEEDS_MORE_THAN_ONE_TABLE = {
     "live-on-simulated-venue",
     "live-on-virtual-feed", "live-without-limits", "market-twice", "minimum-off-the-grid", "optimizer-missing",
     "options-contradict", "order-size-below-minimum", "order-size-off-the-grid", "port-not-satisfied",
+    "position-factor-of-no-limit",
     "requote-after-expiry", "secret-file-missing", "secret-variable-unset", "signal-missing", "signal-of-a-built-in",
     "signal-twice", "target-off-the-grid", "venue-for-another-mode", "venue-missing", "volatility-in-percent",
 }  # fmt: skip

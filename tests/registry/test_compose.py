@@ -510,6 +510,24 @@ def test_plugins_that_are_used_are_asked_about_the_plan(site, problems):
     ]
 
 
+def test_a_plugin_can_warn_of_a_plan_without_refusing_it(site, lab):
+    site.install("mild", """
+        @hookimpl
+        def mmframe_register_sinks():
+            class Sink: pass
+            return [SinkSpec(name="s", summary="S.", build=lambda options, context: Sink())]
+
+        @hookimpl
+        def mmframe_check_plan(plan):
+            return [ConfigError("sink[0]: odd", key="sink[0]", is_warning=True),
+                    ConfigError("sink[0]: idle", key="sink[0]", hint="remove it", is_warning=True)]
+    """)  # fmt: skip
+
+    warnings = check(site.write("s.toml", PAPER + '[[sink]]\nuse = "mild/s"\n')).warnings
+
+    assert [text for text in warnings if text.startswith("sink")] == ["sink[0]: odd", "sink[0]: idle; remove it"]
+
+
 @pytest.mark.parametrize(
     ("terms", "expected"),
     [

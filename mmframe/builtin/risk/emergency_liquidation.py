@@ -17,7 +17,7 @@ from mmframe.plugin import BuildContext, LimitFacts, RiskControlSpec, RiskRule, 
 if TYPE_CHECKING:
     from mmframe.plugin.rules import State
 
-__all__ = ["EMERGENCY_LIQUIDATION", "EmergencyLiquidationOptions", "emergency_liquidation"]
+__all__ = ["EMERGENCY_LIQUIDATION", "TRIGGERS", "EmergencyLiquidationOptions", "emergency_liquidation"]
 
 DAY_LOSS = 1280
 DRAWDOWN = 1281
@@ -31,7 +31,7 @@ _LIQUIDATE = int(RiskLevel.LIQUIDATE)
 _NOT_FINITE = int(Reason.NOT_FINITE)
 _SECOND_NS = 1_000_000_000
 _LONGEST_S = 604_800.0
-_TRIGGERS = ("loss_quote", "drawdown_quote", "position_factor", "unrealised_loss_quote", "unrealised_loss_bps")
+TRIGGERS = ("loss_quote", "drawdown_quote", "position_factor", "unrealised_loss_quote", "unrealised_loss_bps")
 
 
 @attrs.frozen
@@ -105,8 +105,8 @@ class EmergencyLiquidationOptions:
     )
 
     def __attrs_post_init__(self) -> None:
-        if all(getattr(self, name) is None for name in _TRIGGERS):
-            msg = f"{_TRIGGERS[0]}: expected at least one trigger ({', '.join(_TRIGGERS)}), was none"
+        if all(getattr(self, name) is None for name in TRIGGERS):
+            msg = f"{TRIGGERS[0]}: expected at least one trigger ({', '.join(TRIGGERS)}), was none"
             raise DomainError(msg, hint="say at which loss or position everything is to be closed")
 
 
