@@ -26,6 +26,7 @@ __all__ = ["advice_command"]
 
 _ARMS = ("none", "constant", "shifted", "rule", "model")
 _FORMATS = (".svg", ".png")
+_BATCH_LATENCY_NS = 1_000_000_000
 
 _EVALUATE_EPILOG = """\
 \b
@@ -81,9 +82,20 @@ _ASK_EPILOG = """\
 Examples:
   mmframe advice ask strategy.toml --out calls.jsonl --for 1h
   mmframe advice ask strategy.toml --out calls.jsonl --latency 1500ms
+  mmframe advice ask strategy.toml --out labels.jsonl --batch --dry-run
+  mmframe advice ask strategy.toml --out labels.jsonl --batch --wait
 
 This really asks the models that FILE names and costs what they cost, within each adviser's budget by the days and
 minutes of the recording. A pass that was interrupted goes on where it was: what --out holds is not asked again.
+
+--batch hands all questions over at once, where the provider takes batches: cheaper (`batch_share` of a price row), and
+answered within a day. Run the same command again to fetch the answers, or let it --wait. What was submitted is kept in
+a file beside --out and never paid for twice. Since the questions are put before the first answer is there, they are
+those of a run without advice, and answers are written as in shadow mode: for `score`, and for `evaluate` where they do
+not depend on the position. They take effect a second after their question, or after --latency.
+
+With --batch --json, stdout holds one object: state (dry-run, under-way or done), out and batches, each with adviser,
+model, name, status, questions, refused, answered, worst_usd, detail, and when done failed and cost_usd.
 
 A model asked about the past may know how it went. What was recorded at the time, in a paper or live run or in shadow
 mode, is better evidence.
@@ -299,12 +311,60 @@ def calls_command(*, source: Path, adviser: str | None, number: int | None, as_j
     callback=_time,
     help="When each reply takes effect after its question, such as 1500ms; by default as long as it took.",
 )
+@click.option("--batch", "uses_batches", is_flag=True, help="All at once: cheaper, and answered within a day.")
+@click.option("--wait", "waits", is_flag=True, help="Of a batch: stay until it is answered.")
+@click.option(
+    "--poll", "poll_ns", metavar="TIME", callback=_time, default="60s", show_default=True, help="Between two looks."
+)
+@click.option("--cancel", "cancels", is_flag=True, help="Of a batch: have it ended early; what is answered costs.")
+@click.option("--dry-run", is_flag=True, help="Of a batch: say what it would cost at most, and ask nothing.")
+@json_option
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @click.pass_context
 def ask_command(  # noqa: PLR0913 - one parameter for each option
-    ctx: click.Context, /, *, file: Path, out: Path, duration: str | None, latency_ns: int | None, quiet: bool
+    ctx: click.Context,
+    /,
+    *,
+    file: Path,
+    out: Path,
+    duration: str | None,
+    latency_ns: int | None,
+    uses_batches: bool,
+    waits: bool,
+    poll_ns: int,
+    cancels: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Replay FILE's recording, ask its advisers' models at the times at which a run would have, and write the calls."""
+    if uses_batches:
+        from mmframe.cli.advice_batches import ask_in_batches
+        from mmframe.research.advice import RecordingBatches
+
+        def questions() -> RecordingBatches:
+            return RecordingBatches(
+                file,
+                latency_ns=_BATCH_LATENCY_NS if latency_ns is None else latency_ns,
+                duration=duration,
+                blocked=blocked_names(ctx),
+                watch=_watch(is_quiet=quiet),
+            )
+
+        ask_in_batches(
+            questions,
+            out,
+            waits=waits,
+            poll_s=poll_ns / 1e9,
+            cancels=cancels,
+            is_dry=dry_run,
+            as_json=as_json,
+            is_quiet=quiet,
+        )
+        return
+    if waits or cancels or dry_run or as_json:
+        message = "expected --batch beside --wait, --cancel, --dry-run or --json, was none"
+        raise UsageError(message, hint="without it questions are asked one by one, and it waits for each answer")
     from mmframe.research.advice import ask_about_recording
     from mmframe.runtime.advice.replay import read_calls
 

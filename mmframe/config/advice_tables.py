@@ -36,6 +36,13 @@ class PriceTable:
         unit="USD per million tokens",
         example="0.50",
     )
+    batch_share: Decimal = option(
+        help="What all of these are multiplied by for a question in a batch.",
+        default=Decimal(1),
+        minimum=0.0,
+        maximum=1.0,
+        example="0.5",
+    )
 
     def __attrs_post_init__(self) -> None:
         if not self.model:

@@ -2,6 +2,7 @@
 
 from mmframe.research.advice.arms import ArmFigures
 from mmframe.research.advice.asking import ask_about_recording
+from mmframe.research.advice.batches import KeptBatches, QuestionSheet, RecordingBatches
 from mmframe.research.advice.evaluation import ARMS, AdviceLevel, Choices, Evaluation, calls_of, evaluate
 from mmframe.research.advice.scores import ConfidenceBucket, MidSeries, Score, score
 from mmframe.research.advice.verdict import Comparison
@@ -14,7 +15,10 @@ __all__ = [
     "Comparison",
     "ConfidenceBucket",
     "Evaluation",
+    "KeptBatches",
     "MidSeries",
+    "QuestionSheet",
+    "RecordingBatches",
     "Score",
     "ask_about_recording",
     "calls_of",

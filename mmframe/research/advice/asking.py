@@ -29,7 +29,7 @@ from mmframe.runtime.session import Session
 from mmframe.runtime.virtual import VirtualDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from mmframe.domain.advice import AdviceCall
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mmframe.runtime.advice.asking import Outcome, Question
     from mmframe.runtime.plan import AdviserPlan, Plan
 
-__all__ = ["ask_about_recording"]
+__all__ = ["ask_about_recording", "play_with_replies"]
 
 
 def ask_about_recording(  # noqa: PLR0913 - one keyword for each thing that can be chosen
@@ -77,12 +77,38 @@ def ask_about_recording(  # noqa: PLR0913 - one keyword for each thing that can 
     if not plan.advisers:
         msg = f"{path.name}: expected an adviser, was none"
         raise UsageError(msg, hint="add an `[[adviser]]` table; `mmframe plugins show core` lists the built-in ones")
+    with _Askers(plan, before, latency_ns) as askers:
+        play_with_replies(plan, askers.replies, on_call, title=f"asking about {path.name}", stop=stop, watch=watch)
+
+
+def play_with_replies(  # noqa: PLR0913 - one keyword for each thing that can be chosen
+    plan: Plan,
+    replies: Mapping[str, RecordedReplies],
+    on_call: Callable[[AdviceCall], None],
+    *,
+    title: str,
+    stop: StopRequest | None = None,
+    watch: Watch | None = None,
+) -> None:
+    """Replay the recording of a plan with given replies to its advisers' questions.
+
+    Args:
+        plan: With a history, and not run yet.
+        replies: By adviser what answers.
+        on_call: Gets each call when its outcome takes effect, in order.
+        title: What the progress is called.
+        stop: Ends the pass early when asked.
+        watch: Shows how far the recording has been read.
+
+    Raises:
+        DataError: If the recording cannot be read.
+    """
     if plan.history is None:
         msg = "a backtest without problems has a history"
         raise AssertionError(msg)
     opened = unwatched if watch is None else watch
-    with opened(plan.history, f"asking about {path.name}") as history, _Askers(plan, before, latency_ns) as askers:
-        session = _AskingSession(attrs.evolve(plan, history=history), askers.replies, on_call)
+    with opened(plan.history, title) as history:
+        session = _AskingSession(attrs.evolve(plan, history=history), replies, on_call)
         session.open_advice()
         driver = VirtualDriver(
             session, speed=None, stop=stop or StopRequest(), observer=None, limit_ns=plan.duration_ns
@@ -93,7 +119,9 @@ def ask_about_recording(  # noqa: PLR0913 - one keyword for each thing that can 
 class _AskingSession(Session):
     """A run whose questions are answered by given replies, and whose calls somebody takes down."""
 
-    def __init__(self, plan: Plan, replies: dict[str, RecordedReplies], on_call: Callable[[AdviceCall], None]) -> None:
+    def __init__(
+        self, plan: Plan, replies: Mapping[str, RecordedReplies], on_call: Callable[[AdviceCall], None]
+    ) -> None:
         super().__init__(plan)
         self._replies = replies
         self._on_call = on_call

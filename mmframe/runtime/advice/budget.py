@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import attrs
 import msgspec
 
 from mmframe.domain.advice import Usage
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mmframe.config.advice_tables import BudgetTable, PriceTable
     from mmframe.domain.advice import CompletionRequest
 
-__all__ = ["Budget", "Reservation", "cost_usd", "price_of", "worst_usage"]
+__all__ = ["Budget", "Reservation", "batch_budget", "cost_usd", "price_of", "worst_usage"]
 
 _MILLION = 1_000_000
 _REPORTED_MAX_USD = 10_000
@@ -80,6 +81,24 @@ def cost_usd(usage: Usage, price: PriceTable | None) -> Decimal:
     total = plain * price.input_usd + cached * cached_usd + written * write_usd
     total += max(0, usage.output_tokens) * price.output_usd
     return total / _MILLION
+
+
+def batch_budget(table: BudgetTable) -> BudgetTable:
+    """Return a budget in which prices are those of batches."""
+    return attrs.evolve(table, prices=tuple(_batch_price(row) for row in table.prices))
+
+
+def _batch_price(row: PriceTable) -> PriceTable:
+    share = row.batch_share
+    return attrs.evolve(
+        row,
+        input_usd=row.input_usd * share,
+        output_usd=row.output_usd * share,
+        cached_usd=None if row.cached_usd is None else row.cached_usd * share,
+        cache_write_usd=None if row.cache_write_usd is None else row.cache_write_usd * share,
+        # So that it is taken off once.
+        batch_share=Decimal(1),
+    )
 
 
 def worst_usage(request: CompletionRequest, body: bytes) -> Usage:
