@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 from mmframe.errors import DomainError
@@ -41,10 +43,35 @@ async def resolve_by_system(host: str, port: int) -> Sequence[str]:
     Raises:
         OSError: If it cannot be resolved.
     """
-    import anyio  # noqa: PLC0415 - options are judged where nothing is connected
+    import asyncio  # noqa: PLC0415 - options are judged where nothing is connected
 
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[list[str]] = loop.create_future()
+
+    def end(found: list[str] | OSError) -> None:
+        if ended.done():
+            return
+        if isinstance(found, OSError):
+            ended.set_exception(found)
+        else:
+            ended.set_result(found)
+
+    def look_up() -> None:
+        found: list[str] | OSError
+        try:
+            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = list(dict.fromkeys(str(address[0]) for *_, address in rows))
+        except OSError as error:
+            found = error
+        except UnicodeError:
+            found = OSError("no name of a host")
+        # The loop may be gone by now.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(end, found)
+
+    # Not in the loop's pool: the system may look for half a minute, and a process that ends waits for all but daemons.
+    threading.Thread(target=look_up, name="mmframe-resolve", daemon=True).start()
+    return await ended
 
 
 def problem_of(address: str, *, allows_private: bool) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import socket
 import ssl
+import threading
 
 import pytest
 
@@ -257,3 +259,28 @@ def certificate(folder, name):
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return str(chain), str(private)
+
+
+async def test_looking_a_name_up_keeps_no_process_from_ending(monkeypatch):
+    # The system may look for half a minute; the interpreter waits for every thread that is no daemon.
+    seen = []
+
+    def look_up(*arguments, **named):
+        seen.append(threading.current_thread().daemon)
+        return [(None, None, None, "", ("192.0.2.1", 443))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+    assert await resolve_by_system("host.example", 443) == ["192.0.2.1"]
+    assert seen == [True]
+
+
+@pytest.mark.parametrize("error", [socket.gaierror(-2, "no name"), UnicodeError("label too long")])
+async def test_a_name_without_addresses_is_an_os_error(monkeypatch, error):
+    def look_up(*arguments, **named):
+        raise error
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+    with pytest.raises(OSError, match="name"):
+        await resolve_by_system("host.example", 443)
