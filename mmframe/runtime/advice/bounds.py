@@ -13,7 +13,7 @@ from mmframe.domain.advice import AdviceVerdict
 from mmframe.domain.views import NEUTRAL_ADVICE, Advice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from mmframe.config.advice_tables import BoundsTable
     from mmframe.domain.advice import Answer
@@ -98,9 +98,11 @@ def bounded(  # noqa: PLR0913 - an answer, and all that bounds it
 
 
 def combined(advices: Iterable[Advice]) -> Advice:
-    """Return what several advisers come to together: the most careful word on each number, the sum of the shifts.
+    """Return what several advisers come to together: the most careful word on each number, never more than one says.
 
-    It lasts as long as the shortest of them; with none it is neutral.
+    A shift brings one quote closer, so only those of the highest confidence shift, no further than the furthest of
+    them; of the others a shift the other way counts, towards 0. It lasts as long as the shortest of them; with none it
+    is neutral.
     """
     found = list(advices)
     if len(found) <= 1:
@@ -109,12 +111,21 @@ def combined(advices: Iterable[Advice]) -> Advice:
         bid_spread_multiplier=max(advice.bid_spread_multiplier for advice in found),
         ask_spread_multiplier=max(advice.ask_spread_multiplier for advice in found),
         size_multiplier=min(advice.size_multiplier for advice in found),
-        skew_bps=sum(advice.skew_bps for advice in found),
+        skew_bps=_combined_skew(found),
         position_scale=min(advice.position_scale for advice in found),
         pause=max(advice.pause for advice in found),
         confidence=max(advice.confidence for advice in found),
         valid_until_ns=min(advice.valid_until_ns for advice in found),
     )
+
+
+def _combined_skew(advices: Sequence[Advice]) -> float:
+    confidence = max(advice.confidence for advice in advices)
+    surest = [advice.skew_bps for advice in advices if advice.confidence == confidence]
+    skew = max(0.0, *surest) + min(0.0, *surest)
+    others = [advice.skew_bps for advice in advices if advice.confidence < confidence and advice.skew_bps * skew < 0.0]
+    less = max(map(abs, others), default=0.0)
+    return skew - _within(skew, -less, less)
 
 
 def _within(value: float, low: float, high: float) -> float:

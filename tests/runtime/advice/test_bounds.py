@@ -160,4 +160,23 @@ def test_of_several_advisers_the_most_careful_word_counts_and_the_shortest_life(
 
     assert combined([]) is NEUTRAL_ADVICE
     assert combined([first]) is first
-    assert combined([first, second]) == Advice(2.0, 1.0, 0.5, -2.0, 0.5, 1.0, 0.9, 40)
+    assert combined([first, second]) == Advice(2.0, 1.0, 0.5, 0.0, 0.5, 1.0, 0.9, 40)
+
+
+@pytest.mark.parametrize(
+    ("shifts", "expected"),
+    [
+        # (skew_bps, confidence) of each.
+        ([(5.0, 0.9), (5.0, 0.9)], 5.0),
+        ([(5.0, 0.9), (-3.0, 0.9), (2.0, 0.9)], 2.0),
+        ([(0.0, 0.9), (5.0, 0.1)], 0.0),
+        ([(1.0, 0.9), (5.0, 0.1)], 1.0),
+        ([(4.0, 0.9), (-1.0, 0.1)], 3.0),
+        ([(-4.0, 0.9), (9.0, 0.1)], 0.0),
+    ],
+)
+def test_several_advisers_together_shift_no_further_than_the_surest_alone(shifts, expected):
+    advices = [NEUTRAL_ADVICE._replace(skew_bps=skew, confidence=confidence) for skew, confidence in shifts]
+
+    assert combined(advices).skew_bps == expected
+    assert combined(reversed(advices)).skew_bps == expected
