@@ -25,6 +25,7 @@ from mmframe.domain.advice import (
 )
 from mmframe.net.backoff import Backoff
 from mmframe.net.breaker import Breaker, Result
+from mmframe.plugin.replies import clean_text
 from mmframe.runtime.advice.budget import worst_usage
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def read_reply(adviser: Adviser, request: AdviceRequest, text: str) -> tuple[tup
 def _checked(item: Answer | Rejection) -> Answer | Rejection:
     """Return what an adviser read with numbers that are some, whoever wrote the adviser."""
     if not isinstance(item, Answer):
-        return Rejection(int(item.market), AdviceVerdict(item.verdict), str(item.detail)[:_TEXT_MAX])
+        return Rejection(int(item.market), AdviceVerdict(item.verdict), clean_text(str(item.detail), _TEXT_MAX))
     values = msgspec.structs.asdict(item)
     for name, value in values.items():
         if name in _TEXTS or (value is None and name in _MAY_BE_ABSENT):
@@ -152,11 +153,21 @@ def _checked(item: Answer | Rejection) -> Answer | Rejection:
         if isinstance(value, bool) or not isinstance(value, int | float) or _is_beyond(value):
             detail = f"{name}: expected a number, was {type(value).__name__}"
             return Rejection(int(item.market), AdviceVerdict.WRONG_TYPE, detail)
-    return msgspec.structs.replace(item, **{name: str(values[name])[:_TEXT_MAX] for name in _TEXTS})
+    return msgspec.structs.replace(item, **{name: clean_text(str(values[name]), _TEXT_MAX) for name in _TEXTS})
 
 
 def _is_beyond(value: float) -> bool:
     return isinstance(value, int) and abs(value) > _NUMBER_MAX
+
+
+def _shown(reply: CompletionReply) -> CompletionReply:
+    """Return a reply whose texts for people can be shown, whoever wrote the provider."""
+    return msgspec.structs.replace(
+        reply,
+        detail=clean_text(reply.detail, _TEXT_MAX),
+        model=clean_text(reply.model, _TEXT_MAX),
+        request_id=clean_text(reply.request_id, _TEXT_MAX),
+    )
 
 
 def new_breaker() -> Breaker:
@@ -260,7 +271,7 @@ class Asker:
         timeout_s = (deadline_ns - began_ns) / _NS_PER_S
         with anyio.move_on_after(max(0.0, timeout_s)):
             try:
-                return await self.provider.complete(request, timeout_s=max(0.001, timeout_s))
+                return _shown(await self.provider.complete(request, timeout_s=max(0.001, timeout_s)))
             except Exception as error:  # noqa: BLE001 - a provider may raise anything; it is recorded
                 detail = f"the provider raised {type(error).__name__}"
         return CompletionReply(

@@ -8,6 +8,7 @@ take effect at the same times is the same run again.
 from __future__ import annotations
 
 import logging
+import time
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -74,6 +75,8 @@ class _Seat:
         self.in_force: dict[int, tuple[Advice, str]] = {}
         """By market: what is in force, or would be in shadow mode, and which call it came from."""
         self.under_way: Question | None = None
+        self.asked_s = 0.0
+        """When that was asked, by the machine's own time; for people alone."""
         self.replies: RecordedReplies | None = None
         self.budget: Budget | None = None
         self.recorded: tuple[int, Outcome] | None = None
@@ -244,7 +247,7 @@ class AdviceDesk:
                 books=tuple(engine.book_age(picture.market) for picture in pictures),
             )
             seat.schedule.asked(now_ns)
-            seat.under_way = question
+            seat.under_way, seat.asked_s = question, time.monotonic()
             if seat.replies is not None:
                 self._replay(seat, seat.replies, question)
             elif self._caller is not None:
@@ -443,8 +446,9 @@ def _line(seat: _Seat, now_ns: int) -> str:
         parts.insert(0, "shadow")
     if seat.is_dormant:
         return f"{seat.name}: neutral, a backtest asks nobody"
-    if seat.trouble:
-        parts.append(seat.trouble)
+    trouble = _overdue(seat) or seat.trouble
+    if trouble:
+        parts.append(trouble)
     if seat.misses:
         parts.append(f"{seat.misses} without a recorded reply")
     parts.append(f"{seat.calls} call{'' if seat.calls == 1 else 's'}")
@@ -453,6 +457,17 @@ def _line(seat: _Seat, now_ns: int) -> str:
     if limit is not None or spent:
         parts.append(f"${_money(spent)}" + (f" of ${limit:f}" if limit is not None else ""))
     return f"{seat.name}: {', '.join(parts)}"
+
+
+def _overdue(seat: _Seat) -> str:
+    """Return that a question has no end though its time is over: a provider may block the thread that asks."""
+    if seat.under_way is None or seat.replies is not None:
+        return ""
+    # By the machine: a run's own time may be faster.
+    waited_s, timeout_s = time.monotonic() - seat.asked_s, seat.plan.keys.timeout_s
+    if waited_s <= 2 * timeout_s:
+        return ""
+    return f"no answer for {waited_s:.0f} s, timeout_s is {timeout_s:g}: the provider hangs, nothing more is asked"
 
 
 def _in_words(seat: _Seat, now_ns: int) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from random import Random
 
 import anyio
+import msgspec
 import pytest
 
 from mmframe.config.advice_tables import BudgetTable, PriceTable
@@ -237,3 +238,18 @@ def test_what_an_adviser_or_provider_raises_is_an_outcome_without_its_text(where
     assert outcome.verdict is (None if where == "read" else AdviceVerdict.CALL_FAILED)
     assert "prompt-canary" not in repr(outcome)
     assert "ValueError" in repr(outcome)
+
+
+def test_what_people_see_of_a_reply_is_one_short_clean_line_whoever_wrote_adviser_and_provider():
+    escape = "\x1b]0;owned\x07\x1b[2Jline\n\u202etwo " + "x" * 10_000_000
+    reply = msgspec.structs.replace(ok(json.dumps({"note": escape[:50_000], "regime": escape[:99]})), model=escape)
+    refused = CompletionReply(ReplyStatus.CONFIG, detail=escape)
+
+    (outcome,) = ask(asker(reply)[0])
+    (failure,) = ask(asker(refused)[0])
+
+    answer = outcome.answers[0]
+    for text in (answer.note, answer.regime, outcome.reply.model, failure.reply.detail):
+        assert len(text) <= 500
+        assert text.isprintable()
+        assert text.startswith("]0;owned [2Jline two")

@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from decimal import Decimal
 
 import anyio
@@ -21,6 +22,7 @@ from mmframe.domain.kinds import Mode
 from mmframe.domain.market import NEVER_NS
 from mmframe.errors import ConfigErrors, DataError, UsageError
 from mmframe.registry import check
+from mmframe.runtime.advice.desk import AdviceDesk
 from mmframe.runtime.clocks import VirtualClock
 from mmframe.runtime.driver import run_plan
 from mmframe.runtime.explain import explain
@@ -216,6 +218,25 @@ def test_a_run_ends_although_a_question_hangs_and_puts_it_on_record(lab, neutral
     (call,) = calls_of(lab)
     assert result.decision_hash == neutral_hash
     assert (call.reply.detail, call.verdicts[0].verdict) == ("the run ended first", AdviceVerdict.CALL_FAILED)
+
+
+def test_a_provider_that_keeps_the_thread_is_shown_and_quoting_goes_on(lab, neutral_hash, monkeypatch):
+    plan = lab.plan(swaps=(("timeout_s = 2", "timeout_s = 0.001"),))
+    release, shown, close = threading.Event(), [], AdviceDesk.close
+
+    async def block(request, *, timeout_s):
+        release.wait(30)
+
+    def look_and_close(desk, now_ns):
+        shown.extend(desk.lines(now_ns))
+        release.set()
+        close(desk, now_ns)
+
+    monkeypatch.setattr(plan.advisers[0].provider, "complete", block)
+    monkeypatch.setattr(AdviceDesk, "close", look_and_close)
+
+    assert run_plan(plan, speed=PACE).decision_hash == neutral_hash
+    assert "timeout_s is 0.001: the provider hangs, nothing more is asked" in shown[0]
 
 
 @pytest.mark.parametrize("where", ["request", "read", "none"])
