@@ -183,6 +183,15 @@ def test_a_file_that_holds_other_calls_is_left_alone(ask, strategy, server, tmp_
     assert "expected a file that batches were written to" in told
 
 
+def test_asked_one_by_one_each_question_shows_the_key_too(strategy, server, tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        main(["advice", "ask", str(strategy()), "--out", str(tmp_path / "calls.jsonl"), "--latency", "1s"])
+
+    assert not ended.value.code
+    assert {call.reply.status for call in read_calls(tmp_path / "calls.jsonl")} == {ReplyStatus.OK}
+    assert {request.key for request in server.questions} == {KEY}
+
+
 def test_options_of_batches_need_one(strategy, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["advice", "ask", str(strategy()), "--out", str(tmp_path / "out.jsonl"), "--dry-run"])

@@ -17,7 +17,7 @@ from anyio.from_thread import start_blocking_portal
 from mmframe.domain.kinds import Mode
 from mmframe.errors import UsageError
 from mmframe.net.timing import Timing
-from mmframe.registry import compose
+from mmframe.registry import compose, compose_advisers
 from mmframe.research.advice.tape import unwatched
 from mmframe.runtime.advice.asking import Asker, new_breaker
 from mmframe.runtime.advice.budget import Budget
@@ -77,7 +77,10 @@ def ask_about_recording(  # noqa: PLR0913 - one keyword for each thing that can 
     if not plan.advisers:
         msg = f"{path.name}: expected an adviser, was none"
         raise UsageError(msg, hint="add an `[[adviser]]` table; `mmframe plugins show core` lists the built-in ones")
-    with _Askers(plan, before, latency_ns) as askers:
+    # The keys of a backtest are not read: it asks nobody.
+    providers = {adviser.name: adviser.provider for adviser in compose_advisers(path, blocked=blocked)}
+    asking = tuple(attrs.evolve(adviser, provider=providers[adviser.name]) for adviser in plan.advisers)
+    with _Askers(attrs.evolve(plan, advisers=asking), before, latency_ns) as askers:
         play_with_replies(plan, askers.replies, on_call, title=f"asking about {path.name}", stop=stop, watch=watch)
 
 
