@@ -46,8 +46,9 @@ Examples:
   mmframe quote strategy.toml --at 90s                    90 s into the recording that [history] names
   mmframe quote strategy.toml --at 2024-07-23T16:00:00Z
 
-With numbers, a signal that is not given is not known, as while it warms up, and stages that remember something start
-afresh. Nothing is connected and nothing is sent. Numbers are exact decimals on the market's grid.
+With numbers, a signal that is not given is read when the touch is all that it needs (a constant, a micro-price);
+another one is not known, as while it warms up, and stages that remember something start afresh. Nothing is connected
+and nothing is sent. Numbers are exact decimals on the market's grid.
 
 TIME is an offset from the recording's start (90s, 1h30m), a time of day (16:00:00, UTC), an ISO 8601 time, or
 nanoseconds since 1970. The recording is replayed up to it, as a backtest does, and the decision in force then is shown:

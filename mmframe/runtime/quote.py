@@ -70,7 +70,7 @@ class GivenNumbers:
         bid_ticks: Best bid, and so on for the touch.
         average_price: Of the position, quote units; None for the mid.
         day_pnl_quote: Profit since midnight UTC, of all markets with the same quote asset.
-        signals: By name; NaN and one left out are 'not known yet'.
+        signals: By name; NaN is 'not known yet', and so is one left out that reads more than the touch.
         balances: Free amount by asset; none is 'the venue does not tell'.
     """
 
@@ -273,8 +273,16 @@ class _GivenSignal:
 
 
 def _with_signals(pipeline: MarketPipeline, values: Mapping[str, float]) -> MarketPipeline:
-    given = (NamedSignal(named.name, _GivenSignal(values.get(named.name, float("nan")))) for named in pipeline.signals)
-    return attrs.evolve(pipeline, signals=tuple(given))
+    return attrs.evolve(pipeline, signals=tuple(_given_signal(named, values) for named in pipeline.signals))
+
+
+def _given_signal(named: NamedSignal, values: Mapping[str, float]) -> NamedSignal:
+    """Return the signal with its given value; one that is not given stays when a touch is all that it ever reads."""
+    signal = named.signal
+    learns = signal.on_touch is not None or signal.on_trade is not None or getattr(signal, "state", True)
+    if named.name not in values and not learns:
+        return named
+    return NamedSignal(named.name, _GivenSignal(values.get(named.name, float("nan"))))
 
 
 def _held(plan: Plan, given: GivenNumbers, market: int) -> RestoredRun:

@@ -279,6 +279,19 @@ def test_a_signal_that_was_not_given_is_told_with_what_came_of_it(invoke, change
     assert "stages that remember something started afresh: volatility-regime" in shown
 
 
+def test_a_signal_that_needs_no_more_than_the_touch_is_read_unless_it_is_given(quoted, changed):
+    table = '[[signal]]\nuse = "constant"\nname = "volatility"\nvalue = 2.0\nunit = "bps"\n'
+    file = changed('[[signal]]\nuse = "ewma-volatility"\nhalf_life_s = 5\nwarm_up_s = 2\n', table)
+    file.write_text(file.read_text().replace("[[optimizer]]", '[[signal]]\nuse = "depth"\n\n[[optimizer]]', 1))
+
+    answer = quoted(*NUMBERS, file=file)
+    given = quoted(*NUMBERS, "--signal", "volatility=nan", file=file)
+
+    assert answer["signals"]["volatility"] == pytest.approx(2.0 / 10_000 * 60_000)
+    assert answer["missing_signals"] == ["relative_depth"]
+    assert given["missing_signals"] == ["volatility", "relative_depth"]
+
+
 def test_a_person_sees_every_stage_and_what_would_be_sent(invoke, recorded):
     shown = invoke("quote", recorded, *NUMBERS, "--side", "ask").stdout
 
