@@ -76,8 +76,8 @@ class VolatilityRegimeOptions:
     thresholds: RegimeThresholds = option(help="Where each regime begins.", factory=RegimeThresholds)
     threshold_unit: str = option(
         help="Unit of the thresholds: bps per square-root second, or annualised percent.",
-        default="bps_per_sqrt_s",
-        choices=("bps_per_sqrt_s", "annual_percent"),
+        default="bps-per-sqrt-s",
+        choices=("bps-per-sqrt-s", "annual-percent"),
     )
     hysteresis: float = option(
         help="A regime is left downwards only below its threshold times 1 minus this.",
@@ -172,7 +172,7 @@ def volatility_regime(  # noqa: PLR0913, PLR0917 - the rule signature
 
 def _build(options: VolatilityRegimeOptions, context: BuildContext) -> OptimizerRule:  # noqa: ARG001 - the build signature
     # An annual percent is 100 bps spread over the root of a year's seconds.
-    unit = 100.0 / _ROOT_OF_YEAR if options.threshold_unit == "annual_percent" else 1.0
+    unit = 100.0 / _ROOT_OF_YEAR if options.threshold_unit == "annual-percent" else 1.0
     params = VolatilityRegimeParams(
         options.bps.low,
         options.bps.medium,
@@ -197,7 +197,7 @@ VOLATILITY_REGIME = OptimizerSpec(
 
 The regime follows from volatility / mid x 10,000, in bps per sqrt(s): low below thresholds.medium, then medium, high
 and extreme. A regime is entered at its threshold and left downwards only below threshold x (1 - hysteresis). With
-threshold_unit = "annual_percent" the thresholds are annualised: 1 bps per sqrt(s) is 56.2 % a year.
+threshold_unit = "annual-percent" the thresholds are annualised: 1 bps per sqrt(s) is 56.2 % a year.
 
 risk = min(1, |position - target| / full_position), where full_position is the option, or else the gate's max_position,
 or else 10 order sizes. relative_depth is the depth now over the usual depth: half the usual depth widens by 1.5, none

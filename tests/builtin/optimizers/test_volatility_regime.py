@@ -84,7 +84,7 @@ def test_inventory_risk_widens_by_its_weight(options, inventory, risk):
 
 def test_annual_thresholds_are_the_same_ones_in_another_unit():
     annual = RegimeThresholds(medium=28.088, high=84.264, extreme=224.705)  # 56.1764 % a year is 1 bps per sqrt(s)
-    optimizer = build(thresholds=annual, threshold_unit="annual_percent", hysteresis=0.0)
+    optimizer = build(thresholds=annual, threshold_unit="annual-percent", hysteresis=0.0)
 
     spreads = [round(spread_bps(optimizer, view(level))) for level in (0.49, 0.51, 1.49, 1.51, 3.99, 4.01)]
 
