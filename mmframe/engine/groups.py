@@ -21,6 +21,7 @@ class QuoteGroup:
 
     Attributes:
         quote: The asset.
+        market_count: How many markets, as the stages see it.
         day_start_quote: Total profit when the trading day began, exact.
         total_pnl_quote: Of the whole run, fees included, as of the last `update`.
         day_pnl_quote: Since the trading day began, as of the last `update`.
@@ -42,6 +43,7 @@ class QuoteGroup:
         "day_peak_pnl_quote",
         "day_pnl_quote",
         "day_start_quote",
+        "market_count",
         "markets",
         "net_notional_quote",
         "peak_pnl_quote",
@@ -53,6 +55,7 @@ class QuoteGroup:
     def __init__(self, quote: str, markets: Sequence[EngineMarket]) -> None:
         self.quote = quote
         self.markets = tuple(markets)
+        self.market_count = float(len(self.markets))
         self._ledgers = tuple(market.ledger for market in markets)
         self.day_start_quote = Decimal(0)
         self._day_start_float = 0.0

@@ -300,13 +300,15 @@ class EngineMarket:
     def inventory(self, group: QuoteGroup) -> Inventory:
         """Return what we hold, for the stages; the group's figures are those of its last update."""
         ledger = self.ledger
-        asset_position = 0.0
-        for other in self.asset_ledgers:
-            asset_position += other.position_lots * other.instrument.lot
+        asset_position = position = ledger.position_lots * self._lot
+        if len(self.asset_ledgers) > 1:
+            asset_position = 0.0
+            for other in self.asset_ledgers:
+                asset_position += other.position_lots * other.instrument.lot
         inventory: Inventory = _make(
             Inventory,
             (
-                ledger.position_lots * self._lot,
+                position,
                 self._target,
                 self._max_position,
                 ledger.average_price_float(),
@@ -317,14 +319,14 @@ class EngineMarket:
                 group.total_notional_quote,
                 group.net_notional_quote,
                 group.concentration,
-                float(len(group.markets)),
+                group.market_count,
                 asset_position,
                 group.total_pnl_quote,
                 group.peak_pnl_quote,
                 group.day_peak_pnl_quote,
                 self.base_balance,
                 self.quote_balance,
-                float(len(self.tracker)),
+                float(len(self.tracker.live)),
                 float(self.orders_sent),
                 float(self.requests_sent),
                 float(ledger.fill_count),
