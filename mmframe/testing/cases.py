@@ -708,6 +708,13 @@ _LLM_PROVIDER = (
         "It goes to terminals and logs, where an escape sequence is a command.",
         "Use `mmframe.net.model_api.shown`.",
     ),
+    Case(
+        "MM-M14",
+        "A provider that takes batches gives each question its own reply, whatever order answers come in; one left out "
+        "costs nothing; and a batch that may have been begun is not FAILED, and is found by its label.",
+        "A reply to another question is a wrong label, and a batch taken for refused is submitted and paid for twice.",
+        "Join by id; make whatever is not a clear refusal UNKNOWN; use `mmframe.net.model_batch`.",
+    ),
 )
 
 _ADVISER = (

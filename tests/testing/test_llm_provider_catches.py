@@ -9,8 +9,9 @@ import attrs
 import msgspec
 import pytest
 
-from mmframe.domain.advice import ModelList, ReplyStatus, Usage
+from mmframe.domain.advice import BatchReplies, BatchStatus, CompletionReply, ModelList, ReplyStatus, Usage
 from mmframe.net.model_api import ModelApi, encodable, estimated_tokens
+from mmframe.net.model_batch import submitted_batch
 from mmframe.net.timing import Timing
 from mmframe.plugin import LLMProviderSpec, option
 from mmframe.testing import CASES, ConformanceError, LLMProviderConformance
@@ -178,9 +179,77 @@ class ClosedForAll(LabProvider):
         return await super().complete(request, timeout_s=timeout_s)
 
 
+class BatchLab(LabProvider):
+    """One that takes batches too."""
+
+    async def submit_batch(self, batch, asked, *, timeout_s):
+        lines = [
+            {"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": json.loads(self.body(request))}
+            for name, request in asked.items()
+        ]
+        content = b"\n".join(msgspec.json.encode(line) for line in lines)
+        file = await self._api.upload("/files", content, fields={"purpose": "batch"}, timeout_s=timeout_s)
+        if file.status is not ReplyStatus.OK:
+            return msgspec.structs.replace(batch, status=BatchStatus.FAILED)
+        body = {
+            "input_file_id": file.document["id"],
+            "endpoint": "/v1/chat/completions",
+            "completion_window": "24h",
+            "metadata": {"label": batch.label},
+        }
+        answer = await self._api.post(
+            "/batches", msgspec.json.encode(body), timeout_s=timeout_s, reply_bytes_max=1 << 16, output_tokens_max=0
+        )
+        if answer.status is not ReplyStatus.OK and self.breaks == "takes a lost answer for a refusal":
+            return msgspec.structs.replace(batch, status=BatchStatus.FAILED)
+        return submitted_batch(batch, answer, answer.document.get("id"))
+
+    async def find_batch(self, batch, *, timeout_s):
+        answer = await self._api.get("/batches", timeout_s=timeout_s)
+        mine = [each for each in answer.document["data"] if each["metadata"]["label"] == batch.label]
+        if not mine or self.breaks == "does not look for a batch":
+            return msgspec.structs.replace(batch, status=BatchStatus.ABSENT)
+        return msgspec.structs.replace(batch, status=BatchStatus.ENDED, name=mine[0]["id"])
+
+    async def batch_state(self, batch, *, timeout_s):
+        answer = await self._api.get(f"/batches/{batch.name}", timeout_s=timeout_s)
+        is_over = answer.document["status"] == "expired"
+        return msgspec.structs.replace(batch, status=BatchStatus.ENDED if is_over else BatchStatus.UNDER_WAY)
+
+    async def batch_replies(self, batch, asked, *, timeout_s):
+        _, lines = await self._api.get_lines(f"/files/file-output-{batch.name}/content", timeout_s=timeout_s)
+        answers = [json.loads(line) for line in lines]
+        if self.breaks == "joins by order":
+            answers = [{**answer, "custom_id": name} for answer, name in zip(answers, asked, strict=False)]
+        found = {
+            answer["custom_id"]: self._read(
+                self._api.contained(
+                    200, json.dumps(answer["response"]["body"]).encode(), asked=b"", output_tokens_max=0
+                )
+            )
+            for answer in answers
+        }
+        billed = Usage(9, 0, 0, 9) if self.breaks == "charges what was left out" else Usage()
+        missing = CompletionReply(ReplyStatus.UNAVAILABLE, usage=billed)
+        return BatchReplies(ReplyStatus.OK, tuple((name, found.get(name, missing)) for name in asked))
+
+    async def cancel_batch(self, batch, *, timeout_s):
+        return batch
+
+
+BATCHES = (
+    "takes batches",
+    "takes a lost answer for a refusal",
+    "does not look for a batch",
+    "joins by order",
+    "charges what was left out",
+)
+
+
 def conformance(broken=""):
     """Return the kit's class for a provider that breaks one rule."""
-    made = ClosedForAll if broken == "closes for all" else type("Broken", (LabProvider,), {"breaks": broken})
+    base = BatchLab if broken in BATCHES else LabProvider
+    made = ClosedForAll if broken == "closes for all" else type("Broken", (base,), {"breaks": broken})
     lab = LLMProviderSpec(name="lab", summary="S.", options=LabOptions, build=made)
 
     class Conformance(LLMProviderConformance):
@@ -227,6 +296,7 @@ BROKEN = [
     ("leaves connections", "MM-M12"),
     ("closes for all", "MM-M12"),
     ("shows foreign text", "MM-M13"),
+    *((broken, "MM-M14") for broken in BATCHES[1:]),
 ]
 
 
@@ -260,6 +330,10 @@ def test_a_provider_that_breaks_a_rule_is_caught(broken, case_id, monkeypatch, c
         getattr(conformance(broken), method(case_id))(**arguments)
 
     assert caught.value.case.id == case_id
+
+
+def test_a_provider_that_takes_batches_and_keeps_the_rule_passes():
+    getattr(conformance("takes batches"), method("MM-M14"))()
 
 
 def test_every_provider_case_is_tried():

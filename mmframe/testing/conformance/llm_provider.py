@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import anyio
 
-from mmframe.domain.advice import CompletionReply, CompletionRequest, ModelList, ReplyStatus, Usage
+from mmframe.domain.advice import Batch, BatchStatus, CompletionReply, CompletionRequest, ModelList, ReplyStatus, Usage
 from mmframe.domain.kinds import Mode
 from mmframe.plugin import LLMProviderSpec, Secret
+from mmframe.ports import BatchProvider
 from mmframe.runtime.clocks import SystemClock
 from mmframe.testing._check import ComponentConformance, case, expect, fail
 from mmframe.testing.builders import build_component
-from mmframe.testing.llm_server import INJECTION, LlmServer, Scripted
+from mmframe.testing.llm_server import INJECTION, LlmServer, Scripted, ScriptedBatch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -37,6 +38,8 @@ _TIMEOUT_S = 0.25
 """Given to calls that cannot be answered."""
 _LOOK_S = 0.005
 _SHOWN_LENGTH_MAX = 256
+_REQUESTS_OF_A_BATCH = 3
+"""More than any provider needs to submit one: each of them is cut off once."""
 _MARK = "c4nary"
 _KEY = f"sk-kit-{_MARK}-key"
 _PROMPT = f'{{"mid": "100.5", "note": "{_MARK}-prompt"}}'
@@ -299,6 +302,57 @@ class LLMProviderConformance(ComponentConformance):
                     expect("MM-M13", is_whole, was=reply.text, expected="the answer itself unchanged")
 
         self._play(play)
+
+    @case("MM-M14")
+    def test_batches_are_joined_by_id_and_never_lost(self) -> None:
+        """MM-M14: holds where the provider is a `BatchProvider`."""
+
+        async def play(rig: ProviderRig) -> None:
+            provider = rig.provider
+            if not isinstance(provider, BatchProvider):
+                return
+            await self._joins_by_id(rig, provider)
+            await self._loses_no_batch(rig, provider)
+
+        self._play(play)
+
+    @staticmethod
+    async def _joins_by_id(rig: ProviderRig, provider: BatchProvider) -> None:
+        texts = [f'{{"factor": 1, "words": "{number}"}}' for number in range(4)]
+        rig.server.batches.script = ScriptedBatch(
+            ending="expired", answered=3, replies=[Scripted(text=text) for text in texts]
+        )
+        asked = {f"kit-joined-{number}": _QUESTION for number in range(4)}
+        batch = Batch("kit-joined", SystemClock().now_ns(), len(asked))
+        batch = await provider.submit_batch(batch, asked, timeout_s=_PATIENCE_S)
+        is_submitted = batch.status is BatchStatus.UNDER_WAY and bool(batch.name)
+        expect("MM-M14", is_submitted, was=batch, expected="a batch under way, with a name")
+        batch = await provider.batch_state(batch, timeout_s=_PATIENCE_S)
+        expect("MM-M14", batch.status is BatchStatus.ENDED, was=batch, expected="a batch that has ended")
+        fetched = await provider.batch_replies(batch, asked, timeout_s=_PATIENCE_S)
+        found = {name: reply.text for name, reply in fetched.replies}
+        wanted = dict(zip(asked, [*texts[:3], ""], strict=True))
+        expect("MM-M14", found == wanted, was=found, expected=f"{wanted}")
+        left_out = fetched.replies[-1][1]
+        is_free = left_out.status is not ReplyStatus.OK and left_out.usage == Usage()
+        expect("MM-M14", is_free, was=left_out, expected="a failed reply without tokens for what was left out")
+
+    @staticmethod
+    async def _loses_no_batch(rig: ProviderRig, provider: BatchProvider) -> None:
+        rig.server.batches.script = ScriptedBatch(polls=0)
+        for requests_before in range(_REQUESTS_OF_A_BATCH):
+            label, begun = f"kit-lost{requests_before}", len(rig.server.batches.sizes)
+            rig.server.script(*["valid"] * requests_before, "cut")
+            asked = {f"{label}-0": _QUESTION}
+            batch = Batch(label, SystemClock().now_ns(), len(asked))
+            batch = await provider.submit_batch(batch, asked, timeout_s=_PATIENCE_S)
+            is_begun = len(rig.server.batches.sizes) > begun
+            is_true = not is_begun or batch.status is not BatchStatus.FAILED
+            expect("MM-M14", is_true, was=batch, expected="UNKNOWN for a batch whose begin had no whole answer")
+            if is_begun and not batch.name:
+                found = await provider.find_batch(batch, timeout_s=_PATIENCE_S)
+                is_found = found.status is BatchStatus.ENDED and bool(found.name)
+                expect("MM-M14", is_found, was=found, expected="the batch with the label")
 
     def _expecting(self, case_id: str, expected: dict[str, ReplyStatus]) -> Callable[[ProviderRig], Awaitable[None]]:
         async def play(rig: ProviderRig) -> None:
