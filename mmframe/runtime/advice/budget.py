@@ -6,7 +6,10 @@ known. A process that dies in between has spent the worst case.
 
 from __future__ import annotations
 
+import os
+import time
 from collections import deque
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -15,10 +18,12 @@ import attrs
 import msgspec
 
 from mmframe.domain.advice import Usage
+from mmframe.errors import JournalError
 from mmframe.runtime.durable import write_durably
+from mmframe.runtime.journal.lock import JournalLock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from mmframe.config.advice_tables import BudgetTable, PriceTable
@@ -31,6 +36,10 @@ _REPORTED_MAX_USD = 10_000
 """A provider's own figure beyond this is no cost of one call."""
 _MINUTE_NS = 60_000_000_000
 _NS_PER_S = 1_000_000_000
+_LOCK_TRIES = 200
+_LOCK_PAUSE_S = 0.005
+_HELD = PermissionError if os.name == "nt" else BlockingIOError
+"""How the system says that another process has a lock."""
 _FRAME_TOKENS = 64
 """What a provider puts around a question: roles, separators, the name of the schema."""
 
@@ -145,6 +154,10 @@ class Budget:
             usage: The most that it can use.
             now_ns: Wall time.
         """
+        with self._alone() as problem:
+            return problem or self._reserved(usage, now_ns)
+
+    def _reserved(self, usage: Usage, now_ns: int) -> Reservation | str:
         problem = self._refresh()
         if problem:
             return problem
@@ -177,19 +190,25 @@ class Budget:
         """
         day = date.fromisoformat(reservation.day)
         cost = cost_usd(usage, price_of(self._table.prices, model, day)) if model else self._worst_cost(usage)
-        if reported_usd is not None and reported_usd.is_finite() and reported_usd < _REPORTED_MAX_USD:
+        # Whoever wrote the provider may hand over anything.
+        if isinstance(reported_usd, Decimal) and reported_usd.is_finite() and reported_usd < _REPORTED_MAX_USD:
             cost = max(cost, reported_usd)
-        self._refresh()
-        if self.spend.day == reservation.day:
-            reserved_tokens = reservation.usage.input_tokens + reservation.usage.output_tokens
-            self._keep(
-                msgspec.structs.replace(
-                    self.spend,
-                    cost_usd=self.spend.cost_usd - reservation.cost_usd + cost,
-                    tokens=self.spend.tokens - reserved_tokens + usage.input_tokens + usage.output_tokens,
-                )
-            )
+        with self._alone() as problem:
+            # What cannot be read or kept now stays spent as it was reserved.
+            if not problem and not self._refresh() and self.spend.day == reservation.day:
+                self._keep_settled(reservation, usage, cost)
         return cost
+
+    def _keep_settled(self, reservation: Reservation, usage: Usage, cost: Decimal) -> None:
+        reserved_tokens = reservation.usage.input_tokens + reservation.usage.output_tokens
+        used_tokens = max(0, usage.input_tokens) + max(0, usage.output_tokens)
+        self._keep(
+            msgspec.structs.replace(
+                self.spend,
+                cost_usd=self.spend.cost_usd - reservation.cost_usd + cost,
+                tokens=self.spend.tokens - reserved_tokens + used_tokens,
+            )
+        )
 
     def is_known(self, model: str, now_ns: int) -> bool:
         """Tell whether the table has a price of a model."""
@@ -202,6 +221,19 @@ class Budget:
         dearest_in = max((max(row.input_usd, row.cache_write_usd or Decimal(0)) for row in rows), default=Decimal(0))
         dearest_out = max((row.output_usd for row in rows), default=Decimal(0))
         return (usage.input_tokens * dearest_in + usage.output_tokens * dearest_out) / _MILLION
+
+    @contextmanager
+    def _alone(self) -> Iterator[str]:
+        """Keep other processes from the file meanwhile; yield why that cannot be done, or nothing."""
+        if self._path is None:
+            yield ""
+            return
+        lock = _locked(self._path)
+        try:
+            yield lock if isinstance(lock, str) else ""
+        finally:
+            if not isinstance(lock, str):
+                lock.release()
 
     def _keep(self, spend: Spend) -> str:
         """Keep a spend durably; return why it could not be kept, when nothing may be spent."""
@@ -227,6 +259,21 @@ class Budget:
                 f"the day's spend in {self._path.name!r} cannot be read; remove the file when you know what was spent"
             )
         return ""
+
+
+def _locked(path: Path) -> JournalLock | str:
+    """Return the right to write a file, waiting a moment for another process to be done, or why there is none."""
+    for _ in range(_LOCK_TRIES):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return JournalLock(path, run_id="")
+        except OSError as error:
+            return f"the day's spend cannot be kept in {path.name!r}: {error.strerror}"
+        except JournalError as error:
+            if not isinstance(error.__cause__, _HELD):
+                return f"the day's spend cannot be kept in {path.name!r}: {error.message}"
+            time.sleep(_LOCK_PAUSE_S)
+    return f"the day's spend in {path.name!r} is being written by another process"
 
 
 def _day(now_ns: int) -> date:

@@ -11,6 +11,8 @@ from mmframe.config.advice_tables import BudgetTable, PriceTable
 from mmframe.domain.advice import CompletionRequest, Usage
 from mmframe.errors import DomainError
 from mmframe.runtime.advice.budget import Budget, Reservation, cost_usd, price_of, worst_usage
+from mmframe.runtime.durable import write_durably
+from mmframe.runtime.journal.lock import JournalLock, lock_holder
 
 MINUTE_NS = 60_000_000_000
 NOW_NS = 1_795_000_000_000_000_000
@@ -89,6 +91,41 @@ def test_a_spend_that_cannot_be_read_or_kept_lets_nothing_pass(tmp_path):
     assert "cannot be read" in Budget(BudgetTable(), path).reserve(Usage(), NOW_NS)
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert "cannot be" in Budget(BudgetTable(), tmp_path / "file" / "s.json").reserve(Usage(), NOW_NS)
+
+
+def test_two_processes_spend_one_after_the_other(tmp_path, monkeypatch):
+    path = tmp_path / "s.spend.json"
+    table = BudgetTable(max_cost_usd_per_day=D("0.10"), prices=(price(input_usd=D(1), output_usd=D(1)),))
+    budget = Budget(table, path)
+    held = []
+
+    def watched(*arguments):
+        held.append(lock_holder(path) is not None)
+        write_durably(*arguments)
+
+    monkeypatch.setattr("mmframe.runtime.advice.budget.write_durably", watched)
+    reserved = budget.reserve(Usage(input_tokens=50_000), NOW_NS)
+    assert isinstance(reserved, Reservation)
+    assert (held, lock_holder(path)) == ([True], None)
+
+    # While another one reads and writes nothing is asked, and what was reserved stays spent.
+    monkeypatch.setattr("mmframe.runtime.advice.budget._LOCK_TRIES", 1)
+    other = JournalLock(path, run_id="")
+    kept = path.read_bytes()
+    assert "is being written by another process" in budget.reserve(Usage(input_tokens=1), NOW_NS)
+    assert budget.settle(reserved, Usage(input_tokens=10_000), "m", None) == D("0.01")
+    assert path.read_bytes() == kept
+    other.release()
+    assert isinstance(budget.reserve(Usage(input_tokens=50_000), NOW_NS), Reservation)
+
+
+def test_what_a_provider_hands_over_gives_no_tokens_back_and_raises_nothing():
+    budget = Budget(BudgetTable(max_tokens_per_day=100, prices=(price(),)), None)
+    reserved = budget.reserve(Usage(input_tokens=90), NOW_NS)
+
+    budget.settle(reserved, Usage(input_tokens=-1_000, output_tokens=-1_000), "m", 0.5)
+
+    assert budget.spend.tokens == 0
 
 
 def test_tokens_and_requests_have_limits_too():
