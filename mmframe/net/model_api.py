@@ -60,6 +60,8 @@ _READ_S = 3600.0
 """No bound of its own: a model that thinks sends nothing for minutes, and the total deadline holds anyway."""
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _KEY = re.compile(r"[!-~]{1,4096}")
+_KEY_LENGTH_MIN = 8
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _DURATION = re.compile(
     r"(?:(?P<d>[0-9]{1,4})d)?(?:(?P<h>[0-9]{1,5})h)?(?:(?P<m>[0-9]{1,6})m(?!s))?"
@@ -327,9 +329,12 @@ class ModelApi:
             await session.aclose()
 
     def reveals_key(self, text: str) -> bool:
-        """Tell whether `text` holds the key."""
+        """Tell whether `text` holds the key, as it is or with characters escaped as in JSON.
+
+        What is shorter than any key, such as the `none` that a local server is given, is a word like others.
+        """
         key = self._revealed()
-        return bool(key) and key in text
+        return len(key) >= _KEY_LENGTH_MIN and (key in text or ("\\" in text and key in _ESCAPE.sub(_plain, text)))
 
     async def models(
         self,
@@ -566,6 +571,10 @@ def _answered_ns(answer: Answer) -> int:
         return round(parsedate_to_datetime(answer.headers.get("date", "")).timestamp()) * 1_000_000_000
     except (ValueError, OverflowError):
         return answer.receive_ns
+
+
+def _plain(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16)) if escape[1] else escape[2]
 
 
 def _document(body: bytes) -> Mapping[str, Any] | None:

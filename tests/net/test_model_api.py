@@ -329,3 +329,22 @@ async def test_the_code_of_an_error_is_shown_unless_it_quotes(raw_server, http_r
     ]
     assert {answer.request_id for answer in answers} == {""}
     assert all(KEY not in repr(answer) + repr(answer.reply()) for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "is_quoted"),
+    [
+        (KEY, f'{{"reason": "{KEY}"}}', True),
+        (KEY, '{"reason": "s\\u006b-canary\\u002d0001"}', True),
+        (KEY, '{"reason": "sk-c\\anary-0001"}', True),
+        (KEY, '{"reason": "sk-canary"}', False),
+        (KEY, "\\", False),
+        # What a server without keys is given is a word like others.
+        ("none", '{"reason": "none seen"}', False),
+        ("x", '{"max": 1}', False),
+    ],
+)
+def test_an_answer_that_quotes_the_key_is_known_however_it_is_written(time, key, text, is_quoted):
+    api = api_of("http://127.0.0.1:1", time, key=Secret(value=key, source="env K"))
+
+    assert api.reveals_key(text) is is_quoted
