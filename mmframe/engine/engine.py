@@ -84,6 +84,7 @@ _SYNCED = BookState.SYNCED
 _UNKNOWN = OrderState.UNKNOWN
 
 _SHRINK = int(RiskLevel.SHRINK)
+_LIQUIDATING = int(Reason.LIQUIDATING)
 _ABOUT_ORDERS = (Submit, Amend, Replace, Cancel)
 _HALT_STAGE = "halt"
 """What the record of limits calls a latched HALT."""
@@ -526,6 +527,9 @@ class Engine:
         if self.records_decisions:
             market.pipeline.start_trace()
         faults_before = self.faults
+        if reason == _LIQUIDATING and not self._reason_besides_closing(market, now_ns):
+            # What closes without a halt may wait for long: meanwhile losses are judged as ever, and may halt.
+            self._targets(market, now_ns)
         targets = Targets.none(reason) if reason else self._targets(market, now_ns)
         actions, kept, rejections = self._act(market, targets, now_ns, approved)
         if market.limits.has_bound:
@@ -726,13 +730,13 @@ class Engine:
         self, terms: LiquidationTerms, source: str, reason: str, market_index: int, now_ns: int
     ) -> None:
         """Pull the quotes of what is to be closed, halt it if the terms say so, and have its positions closed."""
-        self._desk.begin(terms, source=source, reason=reason, market=market_index, now_ns=now_ns)
+        has_begun = self._desk.begin(terms, source=source, reason=reason, market=market_index, now_ns=now_ns)
         if terms.is_latched:
             is_all = terms.scope is Scope.STRATEGY or market_index == ALL_MARKETS
             self._halt(None if is_all else self._market_of(market_index), reason, now_ns)
         else:
             self._settle_halt()
-        for index in self._desk.markets:
+        for index in self._desk.markets if has_begun else ():
             other = self._markets[index]
             other.due_ns = min(other.due_ns, now_ns)
 
@@ -819,7 +823,11 @@ class Engine:
     def _no_quote_reason(self, market: EngineMarket, now_ns: int) -> int:
         """Return why this market must not be quoted now; 0 when it may."""
         if market.index in self._desk.markets and not self.is_killed:
-            return int(Reason.LIQUIDATING)
+            return _LIQUIDATING
+        return self._reason_besides_closing(market, now_ns)
+
+    def _reason_besides_closing(self, market: EngineMarket, now_ns: int) -> int:
+        """Return the same where no position is being closed."""
         if self._gate.halt_reason or market.halt_reason or self.is_killed:
             return int(Reason.HALTED)
         if self.is_paused or self.is_stopping or market.is_paused:

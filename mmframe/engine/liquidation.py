@@ -248,7 +248,7 @@ class LiquidationDesk:
         self.active = [Liquidation(state, is_restored=True) for state in states]
         self._changed()
 
-    def begin(self, terms: LiquidationTerms, *, source: str, reason: str, market: int, now_ns: int) -> None:
+    def begin(self, terms: LiquidationTerms, *, source: str, reason: str, market: int, now_ns: int) -> bool:
         """Start to close a market, or all. What of it is being closed already goes on as it is, or as part of this.
 
         Args:
@@ -257,6 +257,9 @@ class LiquidationDesk:
             reason: Why.
             market: Whose control asked; `ALL_MARKETS` for an operator's.
             now_ns: The time.
+
+        Returns:
+            Whether it began: there may be nothing to close that is not being closed.
         """
         is_all = terms.scope is Scope.STRATEGY or market == ALL_MARKETS
         indices = set(range(len(self._markets))) if is_all else {market}
@@ -269,14 +272,15 @@ class LiquidationDesk:
         liquidation = Liquidation(LiquidationState(source, reason, terms, now_ns, now_ns, markets))
         if not terms.is_latched and all(self._is_rest(liquidation, self._markets[index]) for index in indices):
             # It would be over at once, and asked for again at once, for ever.
-            return
+            return False
         if not indices or any(each.terms.is_latched and indices <= each.markets.keys() for each in self.active):
-            return
+            return False
         for each in list(self.active):
             self._release(each, indices, "goes on as part of a wider one", now_ns)
         self.active.append(liquidation)
         self._changed()
         self._note_start(liquidation, now_ns)
+        return True
 
     def end(self, liquidation: Liquidation, why: str, now_ns: int) -> str:
         """Take a liquidation off and return what it did, for people."""

@@ -704,6 +704,19 @@ def test_one_that_does_not_halt_closes_down_to_the_target_and_lets_quoting_go_on
     assert [action.is_post_only for action in sent] == [True, True]
 
 
+def test_a_loss_is_judged_while_an_excess_waits_to_be_closed():
+    desk, order = closing(30, terms=REBALANCE, max_daily_loss_quote=Decimal(100))
+    desk.end(order, filled=0)
+
+    # The touch is beyond the cap of what closes the excess.
+    desk.now_ns += 10 * SECOND_NS
+    desk.book(bid=80, ask=90)
+
+    assert desk.engine.halt_reason == "daily loss 450.00 USDT, limit 100"
+    assert desk.told()[-1].startswith("the market is halted")
+    assert desk.engine.is_over
+
+
 @pytest.mark.parametrize("what", ["below the smallest order", "not on the account"])
 def test_what_cannot_be_closed_is_not_tried_for_ever_at_one_time(what):
     grid = make_instrument(tick_size="1", lot_size="1", min_size_lots=5)

@@ -114,7 +114,7 @@ def target_rebalancing(  # noqa: PLR0913, PLR0917 - the rule signature
         state[_RESTS_UNTIL_NS] = 0.0
         return RiskVerdict(_ALLOW, bid, bid_size, ask, ask_size, 0)
     now_ns = float(view.now_ns)
-    # While the excess is being closed nobody asks here: who is asked so much later was given up.
+    # What is still there so much later was given up.
     if state[_ASKED_NS] > 0.0 and now_ns - state[_ASKED_NS] >= params.max_duration_ns - _ROUNDING_NS:
         state[_ASKED_NS] = 0.0
         state[_RESTS_UNTIL_NS] = now_ns + params.max_duration_ns
@@ -154,7 +154,7 @@ slice_share x excess at the start), never more than the excess, within price_cap
 reduce-only. When the position is at its target, or the rest is below the smallest order, the market is quoted again;
 nothing is halted. Until then it is not quoted, also while it waits for a touch within the cap: leave price_cap_bps room
 for the market's spread. After max_duration_s it is given up, and the market is quoted as it is for as long before it is
-tried again. A halt, for whatever reason, ends it. An excess below the smallest order can't be closed, and the market
+tried again. Losses are judged meanwhile; a halt, for whatever reason, ends it. An excess below the smallest order can't be closed, and the market
 is not quoted for max_duration_s before that is given up: choose a band of at least the smallest order.
 
 It only reduces: a position that is too small, or on the other side of a target, is left to the quotes. Taking costs
