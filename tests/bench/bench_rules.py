@@ -48,7 +48,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "drawdown": {"max_drawdown_quote": Decimal(100)},
     "portfolio": {"max_concentration": 0.5, "max_gross_share": 0.5, "capital_quote": Decimal(1_000)},
     "max-spread": {"max_spread_bps": 50.0},
-    "emergency-liquidation": {"loss_quote": Decimal(1_000)},
+    "emergency-liquidation": {"max_loss_quote": Decimal(1_000)},
     "target-rebalancing": {"taker": True, "band": Decimal(10)},
     "fill-rate": {"max_fills": 10},
     "toxic-flow": {"soft_vpin": 0.3, "hard_vpin": 0.8, "soft_loss_bps": 1.0, "hard_loss_bps": 4.0},

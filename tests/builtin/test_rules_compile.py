@@ -110,8 +110,8 @@ FORMS = {
     ),
     "price-collar": ({"collar_bps": 100.0, "half_life_s": 10.0}, {"collar_bps": 50.0, "action": "remove"}),
     "emergency-liquidation": (
-        {"loss_quote": Decimal(50), "drawdown_quote": Decimal(60), "position_factor": 1.2},
-        {"unrealised_loss_quote": Decimal(40), "unrealised_loss_bps": 300.0},
+        {"max_loss_quote": Decimal(50), "max_drawdown_quote": Decimal(60), "position_factor": 1.2},
+        {"max_unrealised_loss_quote": Decimal(40), "max_unrealised_loss_bps": 300.0},
     ),
     "target-rebalancing": ({"band": Decimal("0.3"), "taker": True},),
     "balance": ({}, {"require_balances": True}),

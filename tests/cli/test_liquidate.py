@@ -38,7 +38,7 @@ spread_bps = 1
 CONTROL = """
 [[risk]]
 use = "emergency-liquidation"
-loss_quote = 5000
+max_loss_quote = 5000
 slice_share = 0.4
 interval_s = {interval_s}
 price_cap_bps = 100

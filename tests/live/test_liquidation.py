@@ -26,7 +26,7 @@ PLACES = {
 CONTROL = """
 [[risk]]
 use = "emergency-liquidation"
-unrealised_loss_bps = 0.001
+max_unrealised_loss_bps = 0.001
 slice_share = {share}
 interval_s = {interval_s}
 price_cap_bps = 200

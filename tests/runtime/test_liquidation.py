@@ -63,7 +63,7 @@ use = "fixed-spread"
 spread_bps = 1
 [[risk]]
 use = "emergency-liquidation"
-unrealised_loss_bps = {loss_bps}
+max_unrealised_loss_bps = {loss_bps}
 slice_share = {slice_share}
 interval_s = {interval_s}
 price_cap_bps = 100
@@ -124,7 +124,7 @@ def test_on_the_embedded_exchange_quotes_go_the_position_is_closed_and_it_stays_
     assert any(isinstance(action, Cancel) for action in kinds[:first])
     assert all(getattr(action, "is_reduce_only", True) for action in kinds[first:] if isinstance(action, Submit))
     assert (result.ended_because, result.status.is_halted) == ("halted", True)
-    assert "has reached unrealised_loss_bps of its cost; liquidation done: BTC/USDT" in result.status.halt_reason
+    assert "has reached max_unrealised_loss_bps of its cost; liquidation done: BTC/USDT" in result.status.halt_reason
     of_closing = assert_only_closes(path, intents)
     assert of_closing[-1] == 0
     times = [each.at_ns for each in intents if each.action in slices(intents)]
@@ -140,7 +140,7 @@ def test_it_can_be_read_afterwards_from_the_record_of_limits(write, tmp_path):
         told = [each.detail for each in reader.limits() if each.stage.startswith("liquidation")]
     assert sum(text.startswith("slice ") for text in told) == len(slices(intents))
     [whole] = [text for text in told if "20% a slice, every 2 s, within 100 bps of the mid; done: BTC/USDT" in text]
-    assert "the position's unrealised loss has reached unrealised_loss_bps of its cost; to close" in whole
+    assert "the position's unrealised loss has reached max_unrealised_loss_bps of its cost; to close" in whole
 
 
 def test_two_runs_have_the_same_hash(write):
@@ -273,7 +273,7 @@ class Keep:
 def replayed(sink):
     """Run an engine with the control on the history; the simulated venue fills against the visible book."""
     control = next(each for each in RISK_CONTROLS if each.name == "emergency-liquidation")
-    options = make_options(control, {"unrealised_loss_bps": 30.0, "slice_share": 0.3, "interval_s": 1.0})
+    options = make_options(control, {"max_unrealised_loss_bps": 30.0, "slice_share": 0.3, "interval_s": 1.0})
     named = NamedRiskControl(
         control.name,
         build_component(control, options, instruments=(GRID,)),

@@ -31,7 +31,13 @@ _LIQUIDATE = int(RiskLevel.LIQUIDATE)
 _NOT_FINITE = int(Reason.NOT_FINITE)
 _SECOND_NS = 1_000_000_000
 _LONGEST_S = 604_800.0
-TRIGGERS = ("loss_quote", "drawdown_quote", "position_factor", "unrealised_loss_quote", "unrealised_loss_bps")
+TRIGGERS = (
+    "max_loss_quote",
+    "max_drawdown_quote",
+    "position_factor",
+    "max_unrealised_loss_quote",
+    "max_unrealised_loss_bps",
+)
 
 
 @attrs.frozen
@@ -42,14 +48,14 @@ class EmergencyLiquidationOptions:
         DomainError: If nothing could ever trigger it.
     """
 
-    loss_quote: Decimal | None = option(
+    max_loss_quote: Decimal | None = option(
         help="Trigger: loss since midnight UTC over all markets with this quote asset, fees included.",
         default=None,
         unit="quote units",
         above=0.0,
         example="500",
     )
-    drawdown_quote: Decimal | None = option(
+    max_drawdown_quote: Decimal | None = option(
         help="Trigger: profit of the run given back since its peak, over all markets with this quote asset.",
         default=None,
         unit="quote units",
@@ -63,14 +69,14 @@ class EmergencyLiquidationOptions:
         maximum=1_000.0,
         example=1.2,
     )
-    unrealised_loss_quote: Decimal | None = option(
+    max_unrealised_loss_quote: Decimal | None = option(
         help="Trigger: unrealised loss of this market's position.",
         default=None,
         unit="quote units",
         above=0.0,
         example="300",
     )
-    unrealised_loss_bps: float | None = option(
+    max_unrealised_loss_bps: float | None = option(
         help="Trigger: unrealised loss of this market's position, of what it cost.",
         default=None,
         unit="bps",
@@ -113,11 +119,11 @@ class EmergencyLiquidationOptions:
 class EmergencyLiquidationParams(NamedTuple):
     """The triggers as the rule reads them; one that is not set is infinity."""
 
-    loss_quote: float
-    drawdown_quote: float
+    max_loss_quote: float
+    max_drawdown_quote: float
     position_factor: float
-    unrealised_loss_quote: float
-    unrealised_loss: float
+    max_unrealised_loss_quote: float
+    max_unrealised_loss: float
     """Share of the cost."""
 
 
@@ -138,21 +144,21 @@ def emergency_liquidation(  # noqa: PLR0911, PLR0913, PLR0917 - the rule signatu
     # Nothing is sold on figures that are none; what cannot be known is not safe to go on with either.
     if not (
         -inf < position < inf
-        and (params.loss_quote == inf or -inf < inventory.day_pnl_quote < inf)
-        and (params.drawdown_quote == inf or -inf < drawdown < inf)
-        and ((params.unrealised_loss_quote == inf and params.unrealised_loss == inf) or -inf < loss < inf)
-        and (params.unrealised_loss == inf or 0.0 <= cost < inf)
+        and (params.max_loss_quote == inf or -inf < inventory.day_pnl_quote < inf)
+        and (params.max_drawdown_quote == inf or -inf < drawdown < inf)
+        and ((params.max_unrealised_loss_quote == inf and params.max_unrealised_loss == inf) or -inf < loss < inf)
+        and (params.max_unrealised_loss == inf or 0.0 <= cost < inf)
     ):
         return RiskVerdict(_HALT, bid, 0.0, ask, 0.0, _NOT_FINITE)
-    if params.loss_quote < inf and -inventory.day_pnl_quote >= params.loss_quote:
+    if params.max_loss_quote < inf and -inventory.day_pnl_quote >= params.max_loss_quote:
         return RiskVerdict(_LIQUIDATE, bid, 0.0, ask, 0.0, DAY_LOSS)
-    if params.drawdown_quote < inf and drawdown >= params.drawdown_quote:
+    if params.max_drawdown_quote < inf and drawdown >= params.max_drawdown_quote:
         return RiskVerdict(_LIQUIDATE, bid, 0.0, ask, 0.0, DRAWDOWN)
     if params.position_factor < inf and abs(position) > params.position_factor * inventory.max_position:
         return RiskVerdict(_LIQUIDATE, bid, 0.0, ask, 0.0, POSITION_TOO_LARGE)
-    if position != 0.0 and params.unrealised_loss_quote < inf and loss >= params.unrealised_loss_quote:
+    if position != 0.0 and params.max_unrealised_loss_quote < inf and loss >= params.max_unrealised_loss_quote:
         return RiskVerdict(_LIQUIDATE, bid, 0.0, ask, 0.0, UNREALISED_LOSS)
-    if position != 0.0 and params.unrealised_loss < inf and loss >= params.unrealised_loss * cost > 0.0:
+    if position != 0.0 and params.max_unrealised_loss < inf and loss >= params.max_unrealised_loss * cost > 0.0:
         return RiskVerdict(_LIQUIDATE, bid, 0.0, ask, 0.0, UNREALISED_LOSS_BPS)
     return RiskVerdict(_ALLOW, bid, bid_size, ask, ask_size, 0)
 
@@ -163,11 +169,11 @@ def _trigger(value: Decimal | float | None, scale: float = 1.0) -> float:
 
 def _build(options: EmergencyLiquidationOptions, context: BuildContext) -> RiskRule:  # noqa: ARG001 - the signature
     params = EmergencyLiquidationParams(
-        _trigger(options.loss_quote),
-        _trigger(options.drawdown_quote),
+        _trigger(options.max_loss_quote),
+        _trigger(options.max_drawdown_quote),
         _trigger(options.position_factor),
-        _trigger(options.unrealised_loss_quote),
-        _trigger(options.unrealised_loss_bps, 1e-4),
+        _trigger(options.max_unrealised_loss_quote),
+        _trigger(options.max_unrealised_loss_bps, 1e-4),
     )
     return RiskRule(emergency_liquidation, params)
 
@@ -191,11 +197,11 @@ EMERGENCY_LIQUIDATION = RiskControlSpec(
     description="""\
 Triggers, each of which may be left out, at least one is needed; the first that holds is the reason:
 
-    -profit since midnight UTC >= loss_quote                                        reason 1280
-    peak profit of the run - profit of the run >= drawdown_quote                    reason 1281
-    |position| > position_factor x the gate's max_position                          reason 1282
-    -unrealised profit of this market >= unrealised_loss_quote                      reason 1283
-    -unrealised profit >= unrealised_loss_bps / 10,000 x |position| x average price reason 1284
+    -profit since midnight UTC >= max_loss_quote                                        reason 1280
+    peak profit of the run - profit of the run >= max_drawdown_quote                    reason 1281
+    |position| > position_factor x the gate's max_position                              reason 1282
+    -unrealised profit of this market >= max_unrealised_loss_quote                      reason 1283
+    -unrealised profit >= max_unrealised_loss_bps / 10,000 x |position| x average price reason 1284
 
 Profits are marked to the mid, in quote units; those of the day and the run are sums over all markets with this quote
 asset, after fees. Triggers are looked at in every decision for which the book is in order, also when nothing is quoted.
@@ -208,30 +214,30 @@ larger. While a book is not in order, or its touch lies beyond the cap, that mar
 smallest order is reported. The halt stays until an operator resumes.
 
 A halt for another reason does not stop it, an operator's pause, kill or resume does. It goes on after a restart from
-the journal. Set loss_quote at or below the gate's max_daily_loss_quote: beyond that one the strategy halts, and whoever
-has halted is not asked any more.
+the journal. Set max_loss_quote at or below the gate's max_daily_loss_quote: beyond that one the strategy halts, and
+whoever has halted is not asked any more.
 
 Fails safe: a figure of a trigger that is not a number halts and closes nothing (NOT_FINITE).
 
-Example: loss_quote = 500, unrealised_loss_bps = 300, long 2 at an average of 100, mid 96.9: unrealised -6.2, cost 200,
-3 % of it is 6: reason 1284. With slice_share = 0.1 the first order sells 0.2; price_cap_bps = 50 lets it reach
-96.9 x (1 - 50 / 10,000) = 96.4155, so on a tick of 0.01 it is priced 96.42.""",
+Example: max_loss_quote = 500, max_unrealised_loss_bps = 300, long 2 at an average of 100, mid 96.9: unrealised -6.2,
+cost 200, 3 % of it is 6: reason 1284. With slice_share = 0.1 the first order sells 0.2; price_cap_bps = 50 lets it
+reach 96.9 x (1 - 50 / 10,000) = 96.4155, so on a tick of 0.01 it is priced 96.42.""",
     options=EmergencyLiquidationOptions,
     build=_build,
     scope=Scope.STRATEGY,
     liquidation=_terms,
     limits={
-        "loss_quote": _OF_GROUP,
-        "drawdown_quote": _OF_GROUP,
+        "max_loss_quote": _OF_GROUP,
+        "max_drawdown_quote": _OF_GROUP,
         "position_factor": _OF_MARKET,
-        "unrealised_loss_quote": _OF_MARKET,
-        "unrealised_loss_bps": _OF_MARKET,
+        "max_unrealised_loss_quote": _OF_MARKET,
+        "max_unrealised_loss_bps": _OF_MARKET,
     },
     reasons={
-        DAY_LOSS: "the day's loss has reached loss_quote",
-        DRAWDOWN: "the profit has fallen by drawdown_quote from its peak",
+        DAY_LOSS: "the day's loss has reached max_loss_quote",
+        DRAWDOWN: "the profit has fallen by max_drawdown_quote from its peak",
         POSITION_TOO_LARGE: "the position is beyond position_factor x max_position",
-        UNREALISED_LOSS: "the position's unrealised loss has reached unrealised_loss_quote",
-        UNREALISED_LOSS_BPS: "the position's unrealised loss has reached unrealised_loss_bps of its cost",
+        UNREALISED_LOSS: "the position's unrealised loss has reached max_unrealised_loss_quote",
+        UNREALISED_LOSS_BPS: "the position's unrealised loss has reached max_unrealised_loss_bps of its cost",
     },
 )

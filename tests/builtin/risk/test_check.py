@@ -63,7 +63,7 @@ def test_a_factor_of_no_limit_is_refused_when_nothing_else_can_trigger(told):
         pytest.param(FACTOR, [LIMITED], [], id="with its limit"),
         pytest.param(FACTOR, [UNLIMITED, '[gate]\nmax_position = "1"\n'], [], id="with the limit of all"),
         pytest.param(FACTOR, [LIMITED, UNLIMITED], [WARNING], id="in one market of two"),
-        pytest.param(FACTOR + "unrealised_loss_bps = 500\n", [UNLIMITED], [WARNING], id="beside another trigger"),
+        pytest.param(FACTOR + "max_unrealised_loss_bps = 500\n", [UNLIMITED], [WARNING], id="beside another trigger"),
     ],
 )
 def test_a_factor_that_cannot_hold_everywhere_is_warned_of(told, risk, markets, warnings):

@@ -33,7 +33,7 @@ def assess(options, *, position=0.0, **figures):
 
 
 def test_the_example_of_its_description_holds():
-    options = {"loss_quote": Decimal(500), "unrealised_loss_bps": 300.0}
+    options = {"max_loss_quote": Decimal(500), "max_unrealised_loss_bps": 300.0}
 
     verdict = assess(options, position=2.0, average_price=100.0, unrealised_pnl_quote=-6.2)
 
@@ -46,10 +46,10 @@ def test_the_example_of_its_description_holds():
 @pytest.mark.parametrize(
     ("options", "position", "figures", "reason"),
     [
-        ({"loss_quote": Decimal(50)}, 0.0, {"day_pnl_quote": -50.0}, DAY_LOSS),
-        ({"drawdown_quote": Decimal(50)}, 0.0, {"peak_pnl_quote": 30.0, "total_pnl_quote": -20.0}, DRAWDOWN),
+        ({"max_loss_quote": Decimal(50)}, 0.0, {"day_pnl_quote": -50.0}, DAY_LOSS),
+        ({"max_drawdown_quote": Decimal(50)}, 0.0, {"peak_pnl_quote": 30.0, "total_pnl_quote": -20.0}, DRAWDOWN),
         ({"position_factor": 1.5}, -1.6, {"max_position": 1.0}, POSITION_TOO_LARGE),
-        ({"unrealised_loss_quote": Decimal(5)}, 1.0, {"unrealised_pnl_quote": -5.0}, UNREALISED_LOSS),
+        ({"max_unrealised_loss_quote": Decimal(5)}, 1.0, {"unrealised_pnl_quote": -5.0}, UNREALISED_LOSS),
     ],
     ids=["loss of the day", "drawdown", "position", "unrealised loss"],
 )
@@ -63,12 +63,12 @@ def test_each_trigger_bites_and_says_so(options, position, figures, reason):
 @pytest.mark.parametrize(
     ("options", "position", "figures"),
     [
-        ({"loss_quote": Decimal(50)}, 0.0, {"day_pnl_quote": -49.9}),
-        ({"drawdown_quote": Decimal(50)}, 0.0, {"peak_pnl_quote": 30.0, "total_pnl_quote": -19.9}),
+        ({"max_loss_quote": Decimal(50)}, 0.0, {"day_pnl_quote": -49.9}),
+        ({"max_drawdown_quote": Decimal(50)}, 0.0, {"peak_pnl_quote": 30.0, "total_pnl_quote": -19.9}),
         ({"position_factor": 1.5}, -1.5, {"max_position": 1.0}),
         ({"position_factor": 1.5}, 1e9, {"max_position": math.inf}),
-        ({"unrealised_loss_quote": Decimal(5)}, 1.0, {"unrealised_pnl_quote": -4.9}),
-        ({"unrealised_loss_bps": 10.0}, 0.0, {"unrealised_pnl_quote": 0.0}),
+        ({"max_unrealised_loss_quote": Decimal(5)}, 1.0, {"unrealised_pnl_quote": -4.9}),
+        ({"max_unrealised_loss_bps": 10.0}, 0.0, {"unrealised_pnl_quote": 0.0}),
     ],
 )
 def test_below_its_trigger_it_lets_everything_pass(options, position, figures):
@@ -79,10 +79,10 @@ def test_below_its_trigger_it_lets_everything_pass(options, position, figures):
 @pytest.mark.parametrize(
     ("options", "name"),
     [
-        ({"loss_quote": Decimal(50)}, "day_pnl_quote"),
-        ({"drawdown_quote": Decimal(50)}, "total_pnl_quote"),
-        ({"unrealised_loss_quote": Decimal(50)}, "unrealised_pnl_quote"),
-        ({"unrealised_loss_bps": 50.0}, "average_price"),
+        ({"max_loss_quote": Decimal(50)}, "day_pnl_quote"),
+        ({"max_drawdown_quote": Decimal(50)}, "total_pnl_quote"),
+        ({"max_unrealised_loss_quote": Decimal(50)}, "unrealised_pnl_quote"),
+        ({"max_unrealised_loss_bps": 50.0}, "average_price"),
     ],
 )
 def test_a_figure_that_is_none_halts_and_closes_nothing(options, name, figure):
@@ -99,7 +99,12 @@ def test_a_figure_that_no_trigger_reads_does_not_matter():
 
 def test_its_options_are_the_terms():
     options = EmergencyLiquidationOptions(
-        loss_quote=Decimal(1), slice_share=0.3, interval_s=0.5, price_cap_bps=20.0, max_duration_s=60.0, scope="market"
+        max_loss_quote=Decimal(1),
+        slice_share=0.3,
+        interval_s=0.5,
+        price_cap_bps=20.0,
+        max_duration_s=60.0,
+        scope="market",
     )
 
     assert EMERGENCY_LIQUIDATION.liquidation(options) == LiquidationTerms(
@@ -114,7 +119,7 @@ def test_its_options_are_the_terms():
 
 
 def test_without_a_trigger_it_is_refused():
-    with pytest.raises(DomainError, match="loss_quote: expected at least one trigger"):
+    with pytest.raises(DomainError, match="max_loss_quote: expected at least one trigger"):
         EmergencyLiquidationOptions()
 
 
@@ -138,7 +143,7 @@ use = "fixed-spread"
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
-        ('use = "emergency-liquidation"', "risk[0].loss_quote: expected at least one trigger"),
+        ('use = "emergency-liquidation"', "risk[0].max_loss_quote: expected at least one trigger"),
         ('use = "target-rebalancing"\nband = "0.1"', "risk[0].taker: expected true, was false"),
     ],
 )
