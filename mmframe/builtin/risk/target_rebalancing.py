@@ -154,8 +154,8 @@ slice_share x excess at the start), never more than the excess, within price_cap
 reduce-only. When the position is at its target, or the rest is below the smallest order, the market is quoted again;
 nothing is halted. Until then it is not quoted, also while it waits for a touch within the cap: leave price_cap_bps room
 for the market's spread. After max_duration_s it is given up, and the market is quoted as it is for as long before it is
-tried again. Losses are judged meanwhile; a halt, for whatever reason, ends it. An excess below the smallest order can't be closed, and the market
-is not quoted for max_duration_s before that is given up: choose a band of at least the smallest order.
+tried again. Losses are judged meanwhile; a halt, for whatever reason, ends it. An excess below the smallest order can't
+be closed, and the market is not quoted for max_duration_s before that is given up: choose a band of at least that size.
 
 It only reduces: a position that is too small, or on the other side of a target, is left to the quotes. Taking costs
 half the spread and the taker fee each time, so `taker = true` has to be said; the optimizers `inventory-skew` and
