@@ -9,6 +9,7 @@ import msgspec
 
 from mmframe.cli.text import columns, count, duration, iso_time, paint, plural, wall_time
 from mmframe.domain.advice import AdviceVerdict
+from mmframe.plugin.replies import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,9 @@ __all__ = [
 
 _NONE = "-"
 _FINE = frozenset({AdviceVerdict.APPLIED, AdviceVerdict.CLAMPED, AdviceVerdict.SHADOW, AdviceVerdict.NOTED})
+
+_NAME_MAX = 128
+_DETAIL_MAX = 500
 
 
 def evaluation_lines(evaluation: Evaluation) -> list[str]:
@@ -98,7 +102,7 @@ def score_lines(scores: Sequence[Score], calls: Sequence[AdviceCall]) -> list[st
         ]
     lines: list[str] = []
     for each in scores:
-        head = f"{each.adviser}  {each.market} after {duration(int(each.horizon_s * 1e9))}"
+        head = f"{clean_text(each.adviser, _NAME_MAX)}  {each.market} after {duration(int(each.horizon_s * 1e9))}"
         lines += [paint(head, bold=True), *columns(_score_rows(each)), ""]
         if each.buckets:
             lines += [
@@ -132,13 +136,14 @@ def calls_lines(calls: Sequence[AdviceCall]) -> list[str]:
     rows = [
         (
             wall_time(call.requested_ns).removesuffix(" UTC"),
-            call.adviser,
-            call.reply.model or call.model,
+            # A file of calls may be anybody's.
+            clean_text(call.adviser, _NAME_MAX),
+            clean_text(call.reply.model or call.model, _NAME_MAX),
             duration(call.reply.latency_ns),
             count(call.reply.usage.input_tokens),
             count(call.reply.usage.output_tokens),
             f"{call.cost_usd:f}",
-            _became(call),
+            clean_text(_became(call), _DETAIL_MAX),
         )
         for call in calls
     ]
