@@ -60,6 +60,9 @@ def ask_in_batches(  # noqa: PLR0913 - one keyword for each thing that can be ch
     if out.exists() and not kept:
         message = f"--out: expected a file that batches were written to, or none yet, was {str(out)!r}"
         raise UsageError(message, hint="it holds calls that were asked one by one; name another file")
+    if cancels and not kept:
+        message = f"--cancel: expected a batch that was submitted for {str(out)!r}, was none"
+        raise UsageError(message, hint=f"it would be kept in {kept.path.name!r}")
     found = questions()
     if not found.sheets:
         message = "expected a question that the budget has room for, was none"

@@ -164,6 +164,13 @@ def test_what_a_cancelled_batch_answered_is_kept(ask, strategy, server):
     assert (done["state"], done["batches"][0]["failed"]) == ("done", 6)
 
 
+def test_there_must_be_a_batch_to_cancel(ask, strategy, server):
+    status, _, told = ask(strategy(), "--cancel")
+
+    assert (status, server.requests) == (2, [])
+    assert "expected a batch that was submitted" in told
+
+
 def test_questions_that_changed_are_not_asked_into_the_same_file(ask, strategy, server):
     ask(strategy())
 
