@@ -287,12 +287,15 @@ class Gate:
     Args:
         markets: One `MarketGate` a market.
         max_orders_per_second: Of all markets together; cancels and queries are not counted.
+        lets_take: Lets pass what takes and does not close: for tests of venues, which have to answer it. No engine
+            makes a gate that does.
     """
 
-    __slots__ = ("_rate_index", "_rate_times_ns", "halt_reason", "is_killed", "markets", "refused_count")
+    __slots__ = ("_lets_take", "_rate_index", "_rate_times_ns", "halt_reason", "is_killed", "markets", "refused_count")
 
-    def __init__(self, markets: tuple[MarketGate, ...], *, max_orders_per_second: int) -> None:
+    def __init__(self, markets: tuple[MarketGate, ...], *, max_orders_per_second: int, lets_take: bool = False) -> None:
         self.markets = markets
+        self._lets_take = lets_take
         self.halt_reason = ""
         self.is_killed = False
         self.refused_count = 0
@@ -319,7 +322,7 @@ class Gate:
             return market.refusal_to_close(action) or self._refused_for_rate(now_ns)
         if self.halt_reason:
             return ("halted", self.halt_reason)
-        if not isinstance(action, Amend) and _may_take(action):
+        if not self._lets_take and not isinstance(action, Amend) and _may_take(action):
             return ("post_only", "expected an order that rests and takes nothing: only a closing one may")
         if isinstance(action, Submit):
             asked = _Asked(action.side, action.price_ticks, action.size_lots)

@@ -317,7 +317,7 @@ def _permissive_gate(action: Action) -> Gate:
             order = TrackedOrder(action.market, action.client_id, Side.BUY, action.price_ticks, 1)
             order.state = OrderState.OPEN
             tracker.live[action.client_id] = order
-    return Gate((market,) * (action.market + 1), max_orders_per_second=1)
+    return Gate((market,) * (action.market + 1), max_orders_per_second=1, lets_take=True)
 
 
 def _changes(bids: Iterable[tuple[int, int]], asks: Iterable[tuple[int, int]]) -> tuple[tuple[int, int, int], ...]:
