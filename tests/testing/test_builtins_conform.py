@@ -45,6 +45,7 @@ _REQUIRED_OPTIONS = {
     "avellaneda-stoikov": {"decay_per_bps": 0.3, "inventory_std_orders": 3.0},
     "glft": {"decay_per_bps": 0.3, "arrival_rate_per_s": 0.5, "inventory_std_orders": 3.0},
     "cartea-jaimungal": {"decay_per_bps": 0.3, "arrival_rate_per_s": 0.5, "inventory_std_orders": 3.0},
+    "layered-limits": {"max_position": Decimal(1), "max_total_notional_quote": Decimal(300)},
     "daily-loss": {"max_daily_loss_quote": Decimal(100)},
     "drawdown": {"max_drawdown_quote": Decimal(100)},
     "portfolio": {

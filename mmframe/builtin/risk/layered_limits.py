@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import attrs
 
 from mmframe.domain.views import Advice, Inventory, MarketView, QuoteProposal, Reason, RiskLevel, RiskVerdict
+from mmframe.errors import DomainError
 from mmframe.plugin import BuildContext, LimitFacts, RiskControlSpec, RiskRule, Scope, option
 
 if TYPE_CHECKING:
@@ -35,11 +36,25 @@ _NOT_FINITE = int(Reason.NOT_FINITE)
 _POSITION_LIMIT = int(Reason.POSITION_LIMIT)
 _TOTAL_LIMIT = int(Reason.TOTAL_LIMIT)
 _DAILY_LOSS = int(Reason.DAILY_LOSS)
+_LIMITS = (
+    "max_position",
+    "max_long",
+    "max_short",
+    "max_position_notional_quote",
+    "max_asset_position",
+    "max_total_notional_quote",
+    "max_net_notional_quote",
+    "max_daily_loss_quote",
+)
 
 
 @attrs.frozen
 class LayeredLimitsOptions:
-    """Options of `layered-limits`; a limit that is not set does not bind."""
+    """Options of `layered-limits`; a limit that is not set does not bind, at least one is needed.
+
+    Raises:
+        DomainError: If there is no limit.
+    """
 
     max_position: Decimal | None = option(
         help="Largest absolute position of this market.",
@@ -111,6 +126,11 @@ class LayeredLimitsOptions:
         minimum=0.0,
         maximum=1.0,
     )
+
+    def __attrs_post_init__(self) -> None:
+        if all(getattr(self, name) is None for name in _LIMITS):
+            msg = f"{_LIMITS[0]}: expected at least one limit ({', '.join(_LIMITS)}), was none"
+            raise DomainError(msg, hint="write the largest position of a market, in base units")
 
 
 class LayeredLimitsParams(NamedTuple):
@@ -272,7 +292,7 @@ LAYERED_LIMITS = RiskControlSpec(
     name="layered-limits",
     summary="Limits of a market, of an asset over its markets, of all positions together and of the day's loss.",
     description="""\
-Five layers, each of which can only take away. A limit that is not set does not bind.
+Five layers, each of which can only take away. A limit that is not set does not bind; at least one is needed.
 
 1. Market, in base units. bid size <= longest - position, ask size <= shortest + position, where longest is the smallest
    of max_position, max_long and max_position_notional_quote / mid, and shortest that of max_position, max_short and the

@@ -4,7 +4,7 @@ import math
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mmframe.builtin.risk.layered_limits import (
@@ -15,6 +15,7 @@ from mmframe.builtin.risk.layered_limits import (
     LayeredLimitsOptions,
 )
 from mmframe.domain.views import NEUTRAL_ADVICE, QuoteProposal, Reason, RiskLevel, RiskVerdict
+from mmframe.errors import DomainError
 from mmframe.plugin import Scope
 from mmframe.testing import build_component, make_inventory, make_view
 from mmframe.testing.strategies import situations
@@ -45,10 +46,22 @@ def outcome(verdict):
     return (RiskLevel(verdict.level).name, verdict.bid_size, verdict.ask_size, NAMES[verdict.reason])
 
 
-def test_without_limits_everything_is_allowed():
-    inventory = make_inventory(position=1e9, day_pnl_quote=-1e12, total_notional_quote=1e12)
+def test_a_limit_that_is_not_set_does_not_bind():
+    inventory = make_inventory(position=1e9, asset_position=0.0, day_pnl_quote=-1e12, total_notional_quote=1e12)
 
-    assert assess(inventory=inventory) == RiskVerdict(0, 99.9, 0.2, 100.1, 0.2, 0)
+    assert assess(inventory=inventory, max_asset_position="1") == RiskVerdict(0, 99.9, 0.2, 100.1, 0.2, 0)
+
+
+@pytest.mark.parametrize("options", [{}, {"shrink_from": 0.5, "total_shrink_from": 0.5}], ids=["nothing", "no limit"])
+def test_without_any_limit_it_is_refused(options):
+    with pytest.raises(DomainError, match=r"^max_position: expected at least one limit \(max_position, .*\), was none"):
+        LayeredLimitsOptions(**options)
+
+
+def test_any_limit_alone_is_enough():
+    for name in LAYERED_LIMITS.limits:
+        if name not in {"shrink_from", "total_shrink_from"}:
+            assert getattr(LayeredLimitsOptions(**{name: Decimal(1)}), name) == 1
 
 
 @pytest.mark.parametrize(
@@ -221,6 +234,7 @@ def test_a_side_without_a_quote_stays_without_and_is_no_reason():
 @settings(max_examples=100)
 @given(situations(rounded=True), MONEY, MONEY, MONEY, st.floats(0.0, 1.0))
 def test_it_never_loosens_and_never_lets_a_fill_pass_a_limit(situation, position, total, loss, shrink_from):
+    assume((position, total, loss) != (None, None, None))
     view, inventory, advice, quotes = situation
     control = build_component(LAYERED_LIMITS, LayeredLimitsOptions(position, total, loss, shrink_from))
 
@@ -256,6 +270,7 @@ def test_it_never_loosens_and_never_lets_a_fill_pass_a_limit(situation, position
     st.floats(0.0, 1.0),
 )
 def test_no_fill_passes_a_limit_of_direction_value_asset_or_net(situation, limits, shrink_from):
+    assume(any(limits.values()))
     view, inventory, advice, quotes = situation
     options = LayeredLimitsOptions(**limits, shrink_from=shrink_from, total_shrink_from=shrink_from)
     most = {name: math.inf if value is None else float(value) for name, value in limits.items()}
