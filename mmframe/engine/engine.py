@@ -46,7 +46,7 @@ from mmframe.domain.records import (
     QuoteDecision,
     StageKind,
 )
-from mmframe.domain.status import MarketStatus, RunStatus, WorkingOrder
+from mmframe.domain.status import RunStatus
 from mmframe.domain.views import NEUTRAL_ADVICE, FillTick, Reason, RiskLevel
 from mmframe.engine.decision import decision_record
 from mmframe.engine.gate import Gate
@@ -54,6 +54,7 @@ from mmframe.engine.groups import QuoteGroup
 from mmframe.engine.limits import LimitLog
 from mmframe.engine.liquidation import LiquidationDesk, operator_terms
 from mmframe.engine.market import EngineMarket, SignalFault
+from mmframe.engine.market_status import market_status
 from mmframe.engine.picture import market_picture
 from mmframe.engine.pipeline import StageFault, Targets
 from mmframe.engine.state import EngineState
@@ -500,7 +501,9 @@ class Engine:
             started_ns=started_ns,
             events=self.events,
             decisions=self.decisions,
-            markets=tuple(self._market_status(market) for market in self._markets),
+            markets=tuple(
+                market_status(market, is_paused=self.is_paused or market.is_paused) for market in self._markets
+            ),
             is_halted=self.is_halted,
             halt_reason=self._halt_text(),
             is_paused=self.is_paused,
@@ -1041,46 +1044,6 @@ class Engine:
             msg = f"market: expected an index below {len(self._markets)}, was {index}"
             raise DomainError(msg)
         return self._markets[index]
-
-    def _market_status(self, market: EngineMarket) -> MarketStatus:
-        instrument, ledger, touch = market.instrument, market.ledger, market.touch
-        resting: dict[Side, int] = {}
-        working = []
-        for order in market.tracker:
-            working.append(
-                WorkingOrder(
-                    client_id=order.client_id,
-                    side=order.side.name.lower(),
-                    state=order.state.value,
-                    price=instrument.price(order.price_ticks),
-                    leaves=instrument.size(order.leaves_lots),
-                )
-            )
-            if order.has_been_open:
-                best = max if order.side == Side.BUY else min
-                resting[order.side] = best(order.price_ticks, resting.get(order.side, order.price_ticks))
-        our_bid, our_ask = resting.get(Side.BUY), resting.get(Side.SELL)
-        return MarketStatus(
-            instrument=instrument.symbol,
-            book_state=market.book_state,
-            bid=instrument.price(touch.bid_ticks) if touch.bid_lots else None,
-            ask=instrument.price(touch.ask_ticks) if touch.ask_lots else None,
-            our_bid=None if our_bid is None else instrument.price(our_bid),
-            our_ask=None if our_ask is None else instrument.price(our_ask),
-            position=instrument.size(ledger.position_lots),
-            average_price=ledger.average_price(),
-            pnl=ledger.profit_and_loss(),
-            orders=market.tracker.submitted_count,
-            fills=ledger.fill_count,
-            working=tuple(working),
-            bid_reason=market.bid_reason,
-            ask_reason=market.ask_reason,
-            risk_level=market.risk_level if not market.halt_reason else int(RiskLevel.HALT),
-            volume=instrument.size(ledger.volume_lots),
-            quote_asset=instrument.quote,
-            unvalued_fees=dict(ledger.unvalued_fees),
-            is_paused=self.is_paused or market.is_paused,
-        )
 
 
 _NEEDS_ROOM = frozenset({"max_position", "max_position_notional_quote", "max_open_orders"})
