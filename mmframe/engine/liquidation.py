@@ -50,6 +50,8 @@ _WAIT_STAGE = f"{LIQUIDATION_STAGE} wait"
 _BPS = 10_000
 _SHARE_OF_LOT = 1e-6
 """What a balance as a float may be off by: 0.3 / 0.1 is 2.9999999999999996."""
+_MOST_DOUBLINGS = 40
+"""Beyond so many the whole position goes in one slice, whatever its share."""
 _LIQUIDATE = int(RiskLevel.LIQUIDATE)
 _LIQUIDATING = int(Reason.LIQUIDATING)
 
@@ -126,7 +128,9 @@ def aim_lots(position_lots: int, target_lots: int, close_to: CloseTo) -> int:
     return max(min(target_lots, 0), position_lots)
 
 
-def slice_lots(terms: LiquidationTerms, *, start_lots: int, to_close: int, smallest: int, largest: int | None) -> int:
+def slice_lots(  # noqa: PLR0913 - what bounds a slice
+    terms: LiquidationTerms, *, start_lots: int, to_close: int, smallest: int, largest: int | None, doublings: int = 0
+) -> int:
     """Return the size of the next slice; 0 when what is left cannot be placed.
 
     Args:
@@ -135,11 +139,12 @@ def slice_lots(terms: LiquidationTerms, *, start_lots: int, to_close: int, small
         to_close: What there is to close now, >= 0.
         smallest: The smallest order.
         largest: The largest order, or None.
+        doublings: How often the share is doubled, because the venue refused smaller ones.
     """
     most = to_close if largest is None else min(largest, to_close)
     if most < smallest:
         return 0
-    lots = min(max(smallest, terms.slice_lots(start_lots)), most)
+    lots = min(max(smallest, terms.slice_lots(start_lots) << doublings), most)
     # A rest that could not be placed afterwards goes with this one.
     return to_close if to_close - lots < smallest and to_close == most else lots
 
@@ -223,12 +228,14 @@ class LiquidationDesk:
         revision: Grows with each change that must be saved.
     """
 
-    __slots__ = ("_limits", "_markets", "_targets_lots", "active", "markets", "revision", "wake_ns")
+    __slots__ = ("_growth", "_limits", "_markets", "_targets_lots", "active", "markets", "revision", "wake_ns")
 
     def __init__(self, markets: Sequence[EngineMarket], targets_lots: Sequence[int], limits: LimitLog) -> None:
         self._markets = tuple(markets)
         self._targets_lots = tuple(targets_lots)
         self._limits = limits
+        self._growth: dict[int, tuple[int, int]] = {}
+        """By market: refusals by the venue before its last slice, and how often that slice was doubled."""
         self.active: list[Liquidation] = []
         self.markets: frozenset[int] = frozenset()
         self.wake_ns = NEVER_NS
@@ -275,6 +282,9 @@ class LiquidationDesk:
             return False
         if not indices or any(each.terms.is_latched and indices <= each.markets.keys() for each in self.active):
             return False
+        for index in indices:
+            # What was refused before was no slice of this.
+            self._growth.pop(index, None)
         for each in list(self.active):
             self._release(each, indices, "goes on as part of a wider one", now_ns)
         self.active.append(liquidation)
@@ -341,6 +351,8 @@ class LiquidationDesk:
         liquidation.next_slice_ns = now_ns + liquidation.terms.interval_ns
         self._changed()
         market = self._markets[sent.market]
+        refused = market.tracker.refusals_in_a_row[sent.side]
+        self._growth[sent.market] = (refused, self._doublings(market, sent.side))
         instrument = market.instrument
         price, size = instrument.price(sent.price_ticks), instrument.size(sent.size_lots)
         left = instrument.size(sent.to_close_lots)
@@ -394,10 +406,21 @@ class LiquidationDesk:
             to_close=to_close,
             smallest=smallest,
             largest=largest,
+            doublings=self._doublings(market, side),
         )
         if not lots:
             return f"the largest order, {largest} lots, is below the smallest, {smallest}"
         return Slice(market.index, side, price, lots, cap_bps, to_close)
+
+    def _doublings(self, market: EngineMarket, side: Side) -> int:
+        """Return how often the next slice is doubled: once for each refusal of a slice by the venue in a row.
+
+        A venue's smallest value may not stand in the strategy file; the same slice again would be refused for ever.
+        """
+        last = self._growth.get(market.index)
+        if last is None or market.tracker.refusals_in_a_row[side] <= last[0]:
+            return 0
+        return min(last[1] + 1, _MOST_DOUBLINGS)
 
     def _is_closed(self, liquidation: Liquidation, market: EngineMarket) -> bool:
         return not market.tracker.live and self._is_rest(liquidation, market)

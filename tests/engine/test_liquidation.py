@@ -520,6 +520,21 @@ def test_a_refused_slice_is_tried_again_after_the_interval():
     assert len(slices(desk.after(1))) == 1
 
 
+def test_slices_grow_while_the_venue_refuses_them_and_are_small_again_once_one_was_taken():
+    desk, order = closing()
+    sizes = [order.size_lots]
+    for _ in range(3):
+        desk.tell(order, OrderStatus.REJECTED, Request.SUBMIT, reason="its value is too small")
+        [order] = slices(desk.after(5))
+        sizes.append(order.size_lots)
+    desk.end(order, filled=3)
+    [order] = slices(desk.after(5))
+
+    # Doubled each time, and never more than there is to be closed.
+    assert sizes == [3, 6, 12, 24]
+    assert order.size_lots == 3
+
+
 def test_it_waits_for_a_book_that_is_in_order_and_a_touch_within_the_cap():
     desk, order = closing()
     desk.end(order)

@@ -120,6 +120,18 @@ def test_an_order_that_cannot_pass_is_known_before_it_is_sent(price, lots, probl
     assert SymbolRules.of(symbol_info()).order_problem(instrument, instrument.price_ticks(price), lots) == problem
 
 
+def test_an_order_that_only_reduces_a_position_may_be_worth_less_and_no_more_than_others():
+    rules = SymbolRules.of(symbol_info())
+    instrument = make_instrument(tick_size="0.01", lot_size="0.001")
+
+    small, large = (
+        rules.order_problem(instrument, instrument.price_ticks(price), lots, is_reduce_only=True)
+        for price, lots in (("1", 10), ("50000", 2001))
+    )
+
+    assert (small, large) == ("", "notional: expected at most 100000, was 100050")
+
+
 @pytest.mark.parametrize("text", ["NaN", "1E+1000000", "-1", "Infinity", "twelve", ""])
 def test_a_filter_that_is_no_number_is_refused(text):
     filters = (

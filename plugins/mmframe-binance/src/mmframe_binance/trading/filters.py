@@ -99,13 +99,22 @@ class SymbolRules:
             if expected and was != expected:
                 yield f"{name}: expected {_plain(expected)} as the exchange says, was {_plain(was)}"
 
-    def order_problem(self, instrument: Instrument, price_ticks: int, size_lots: int) -> str:
-        """Return why the exchange would certainly refuse an order; empty when it may pass."""
+    def order_problem(
+        self, instrument: Instrument, price_ticks: int, size_lots: int, *, is_reduce_only: bool = False
+    ) -> str:
+        """Return why the exchange would certainly refuse an order; empty when it may pass.
+
+        Args:
+            instrument: The market's grid.
+            price_ticks: The order's price.
+            size_lots: The order's size.
+            is_reduce_only: The exchange is told that it only reduces a position: then it may be worth less than others.
+        """
         price, size = instrument.price(price_ticks), instrument.size(size_lots)
         for what, value, least, most in (
             ("price", price, self.price_min, self.price_max),
             ("size", size, self.size_min, self.size_max),
-            ("notional", price * size, self.notional_min, self.notional_max),
+            ("notional", price * size, _ZERO if is_reduce_only else self.notional_min, self.notional_max),
         ):
             if value < least:
                 return f"{what}: expected at least {_plain(least)}, was {_plain(value)}"

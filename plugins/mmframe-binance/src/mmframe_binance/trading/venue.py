@@ -133,7 +133,11 @@ class TradingVenue(ConnectedVenue):
     async def _submit(self, action: Submit) -> None:
         now_ns = self._timing.now_ns()
         problem = self._rules[action.market].order_problem(
-            self._instruments[action.market], action.price_ticks, action.size_lots
+            self._instruments[action.market],
+            action.price_ticks,
+            action.size_lots,
+            # Spot knows no positions, and is told nothing of the kind.
+            is_reduce_only=action.is_reduce_only and self.capabilities.reports_positions,
         )
         if problem:
             self._refuse(action, problem, now_ns)
