@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # would compile anew all that it imports: a third of a short command's processor time.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+_MANY_TESTS = 200
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where files run side by side, put the long ones first: the last to end says how long all of it takes."""
+    if hasattr(config, "workerinput"):
+        sizes = Counter(item.path for item in items)
+        long = {item.path for item in items if item.get_closest_marker("slow") is not None}
+        long.update(path for path, size in sizes.items() if size >= _MANY_TESTS)
+        items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(scope="session")
