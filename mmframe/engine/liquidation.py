@@ -129,7 +129,14 @@ def aim_lots(position_lots: int, target_lots: int, close_to: CloseTo) -> int:
 
 
 def slice_lots(  # noqa: PLR0913 - what bounds a slice
-    terms: LiquidationTerms, *, start_lots: int, to_close: int, smallest: int, largest: int | None, doublings: int = 0
+    terms: LiquidationTerms,
+    *,
+    start_lots: int,
+    to_close: int,
+    smallest: int,
+    largest: int | None,
+    doublings: int = 0,
+    order_lots: int = 0,
 ) -> int:
     """Return the size of the next slice; 0 when what is left cannot be placed.
 
@@ -140,11 +147,13 @@ def slice_lots(  # noqa: PLR0913 - what bounds a slice
         smallest: The smallest order.
         largest: The largest order, or None.
         doublings: How often the share is doubled, because the venue refused smaller ones.
+        order_lots: The market's order size, beyond which doubling never goes: the venue takes orders of that size.
     """
     most = to_close if largest is None else min(largest, to_close)
     if most < smallest:
         return 0
-    lots = min(max(smallest, terms.slice_lots(start_lots) << doublings), most)
+    share = terms.slice_lots(start_lots)
+    lots = min(max(smallest, share, min(share << doublings, order_lots)), most)
     # A rest that could not be placed afterwards goes with this one.
     return to_close if to_close - lots < smallest and to_close == most else lots
 
@@ -407,6 +416,7 @@ class LiquidationDesk:
             smallest=smallest,
             largest=largest,
             doublings=self._doublings(market, side),
+            order_lots=market.order_size_lots,
         )
         if not lots:
             return f"the largest order, {largest} lots, is below the smallest, {smallest}"
@@ -416,6 +426,7 @@ class LiquidationDesk:
         """Return how often the next slice is doubled: once for each refusal of a slice by the venue in a row.
 
         A venue's smallest value may not stand in the strategy file; the same slice again would be refused for ever.
+        A refusal may have other reasons, so no slice grows beyond the order size that the strategy quotes anyway.
         """
         last = self._growth.get(market.index)
         if last is None or market.tracker.refusals_in_a_row[side] <= last[0]:

@@ -111,6 +111,7 @@ class EngineMarket:
         "ledger",
         "limits",
         "needs_pull",
+        "order_size_lots",
         "orders_sent",
         "pipeline",
         "quote_balance",
@@ -191,6 +192,7 @@ class EngineMarket:
         self._touch = components.book.touch
         self._tick = market.instrument.tick
         self._lot = market.instrument.lot
+        self.order_size_lots = market.order_size_lots
         self._order_size = market.order_size_lots * self._lot
         self._target = market.target_position_lots * self._lot
         self._max_position = market.max_position

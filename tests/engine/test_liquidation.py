@@ -530,8 +530,8 @@ def test_slices_grow_while_the_venue_refuses_them_and_are_small_again_once_one_w
     desk.end(order, filled=3)
     [order] = slices(desk.after(5))
 
-    # Doubled each time, and never more than there is to be closed.
-    assert sizes == [3, 6, 12, 24]
+    # Doubled each time, and never beyond the size that the strategy quotes anyway.
+    assert sizes == [3, 6, 10, 10]
     assert order.size_lots == 3
 
 
